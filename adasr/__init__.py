@@ -1,0 +1,5 @@
+"""Generalizable blind super-resolution and image restoration with Adaptive Dropout."""
+
+from .version import __version__
+
+__all__ = ["__version__"]
