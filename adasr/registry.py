@@ -239,7 +239,7 @@ def _argument_docs(component: Callable[..., Any]) -> dict[str, str]:
 
 
 def _checked(value: Any, option: Option) -> Any:
-    """``value`` as the option's type, by JSON's rules: an int is a float, "3" and true are no int."""
+    """``value`` as the option's type by JSON's rules: 1 is a float, "3" and true are no int."""
     from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
     if option.annotation is inspect.Parameter.empty:

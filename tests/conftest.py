@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -24,3 +26,13 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip("no folder with reference data (set ADASR_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def basicsr() -> ModuleType:
+    """The real BasicSR, mended so that it imports; tests that compare with it skip without it."""
+    if importlib.util.find_spec("basicsr") is None:
+        pytest.skip("BasicSR is not installed")
+    from adasr.compat import import_basicsr
+
+    return import_basicsr()

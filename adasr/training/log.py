@@ -1,0 +1,141 @@
+"""What a run tells: the console, ``train.log``, ``metrics.jsonl``, TensorBoard and W&B."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..files import write_text
+
+
+class TrainingLog:
+    """Writes to every place asked for; on other processes than the first it does nothing.
+
+    Args:
+        folder: the experiment's folder.
+        total_iter: length of the run.
+        start_iter: iterations done before; later lines of ``metrics.jsonl`` are taken out.
+        active: whether this process writes.
+        tensorboard: write TensorBoard events to ``folder/tb``.
+        wandb: arguments of ``wandb.init``, or None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        total_iter: int,
+        start_iter: int = 0,
+        active: bool = True,
+        tensorboard: bool = True,
+        wandb: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.active = folder, active
+        self.console = Console(quiet=not active, highlight=False)
+        self._logger = logging.getLogger(f"adasr.training.{folder.name}")
+        self._logger.propagate = False
+        self._logger.setLevel(logging.INFO)
+        self._bar = Progress(
+            TextColumn("{task.completed}/{task.total}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not (active and self.console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=total_iter, completed=start_iter, status="")
+        self._board = self._wandb = self._file = None
+        if not active:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = logging.FileHandler(folder / "train.log", encoding="utf-8")
+        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._logger.addHandler(self._file)
+        _drop_after(folder / "metrics.jsonl", start_iter)
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tb"), purge_step=start_iter + 1)
+        if wandb is not None:
+            self._wandb = self._start_wandb(wandb)
+
+    def __enter__(self) -> TrainingLog:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._bar.stop()
+        if self._board is not None:
+            self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+        if self._file is not None:
+            self._logger.removeHandler(self._file)
+            self._file.close()
+
+    def info(self, message: str) -> None:
+        """A line for the console and ``train.log``."""
+        self._say(logging.INFO, message, "")
+
+    def warn(self, message: str) -> None:
+        """A line that a person should see."""
+        self._say(logging.WARNING, message, "yellow")
+
+    def progress(self, iteration: int, status: str) -> None:
+        """Move the progress bar."""
+        self._bar.update(self._task, completed=iteration, status=status)
+
+    def metrics(self, iteration: int, kind: str, values: Mapping[str, Any]) -> None:
+        """One line of ``metrics.jsonl``; numbers go to TensorBoard and W&B as well."""
+        if not self.active:
+            return
+        record = {"iteration": iteration, "kind": kind, "time": round(time.time(), 3), **values}
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        numbers = {f"{kind}/{k}": v for k, v in values.items() if isinstance(v, int | float)}
+        if self._board is not None:
+            for name, value in numbers.items():
+                self._board.add_scalar(name, value, iteration)
+        if self._wandb is not None:
+            self._wandb.log(numbers, step=iteration)
+
+    def _say(self, level: int, message: str, style: str) -> None:
+        if self.active:
+            self._logger.log(level, message)
+            self.console.print(message, style=style, markup=False, soft_wrap=True)
+
+    def _start_wandb(self, arguments: Mapping[str, Any]) -> Any:
+        if importlib.util.find_spec("wandb") is None:
+            self.warn("W&B is asked for but not installed (pip install wandb); going on without.")
+            return None
+        import wandb  # type: ignore[import-not-found]
+
+        return wandb.init(dir=str(self.folder), name=self.folder.name, **arguments)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The records of an experiment's ``metrics.jsonl``; a line cut off by a kill is left out."""
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def _drop_after(path: Path, iteration: int) -> None:
+    """Take the records after ``iteration`` out: the resumed run writes them again."""
+    if path.is_file():
+        kept = [r for r in read_metrics(path.parent) if r["iteration"] <= iteration]
+        write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
