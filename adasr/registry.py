@@ -55,7 +55,7 @@ class Registry:
 
     Args:
         kind: what a component is called in messages, e.g. ``"arch"``.
-        package: the package whose modules register the built-in components.
+        package: the package (or module) whose modules register the built-in components.
         supplied: parameters that code gives, never a user's options.
         basicsr: name of BasicSR's registry to fall back to, and the module that fills it.
     """
@@ -184,7 +184,7 @@ class Registry:
         self._filled = True
         if self.package:
             package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
+            for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
                 importlib.import_module(f"{self.package}.{module.name}")
         _load_plugins()
 
@@ -256,16 +256,16 @@ def _checked(value: Any, option: Option) -> Any:
         return adapter.validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        inner = tuple(
-            p for p in first["loc"] if isinstance(p, int) and isinstance(value, list | tuple)
-        )
+        inner = tuple(place for place in first["loc"] if isinstance(place, int))
+        if not isinstance(value, list | tuple) or any(place >= len(value) for place in inner):
+            inner = ()  # of a union's branch, or of an item that is not there
         raise OptionError(
             f"expected {option.type_name}, got {value!r}.", (option.name, *inner), option.doc
         ) from None
 
 
 ARCH_REGISTRY = Registry("arch", "adasr.archs", basicsr=("ARCH_REGISTRY", "basicsr.archs"))
-DATASET_REGISTRY = Registry("dataset", "adasr.data", supplied=("scale",))
+DATASET_REGISTRY = Registry("dataset", "adasr.data", supplied=("scale", "margin", "degrade"))
 DEGRADATION_REGISTRY = Registry("degradation", "adasr.degradations", supplied=("scale",))
 REGULARIZER_REGISTRY = Registry("regularizer", "adasr.regularizers")
 SCHEDULE_REGISTRY = Registry("schedule", "adasr.regularizers", supplied=("sites", "total_iter"))
@@ -273,8 +273,8 @@ LOSS_REGISTRY = Registry("loss", "adasr.losses", basicsr=("LOSS_REGISTRY", "basi
 METRIC_REGISTRY = Registry(
     "metric", "adasr.metrics", basicsr=("METRIC_REGISTRY", "basicsr.metrics")
 )
-OPTIMIZER_REGISTRY = Registry("optimizer", "adasr.training", supplied=("params",))
-LR_REGISTRY = Registry("lr schedule", "adasr.training", supplied=("total_iter",))
+OPTIMIZER_REGISTRY = Registry("optimizer", "adasr.training.optimizers", supplied=("params",))
+LR_REGISTRY = Registry("lr schedule", "adasr.training.lr", supplied=("total_iter",))
 
 REGISTRIES = {
     "archs": ARCH_REGISTRY,

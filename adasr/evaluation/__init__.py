@@ -1,1 +1,15 @@
-""""""
+"""Networks x datasets x degradations -> scores and tables."""
+
+from .baseline import Bicubic, bicubic
+from .scores import Evaluation, ImageScore
+from .validate import ImageResult, evaluate, restore
+
+__all__ = [
+    "Bicubic",
+    "Evaluation",
+    "ImageResult",
+    "ImageScore",
+    "bicubic",
+    "evaluate",
+    "restore",
+]

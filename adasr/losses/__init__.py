@@ -1,1 +1,1 @@
-""""""
+"""(SR, GT) -> scalar that training descends on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..regularizers.sites import detach
@@ -31,8 +31,8 @@ class EMA:
         self.network.eval().requires_grad_(False)
         live, buffers = dict(source.named_parameters()), dict(source.named_buffers())
         names = [name for name, _ in self.network.named_parameters()]
-        self._averaged = list(self.network.parameters())
-        self._live = [live[name] for name in names]
+        self._averaged: list[Tensor] = list(self.network.parameters())
+        self._live: list[Tensor] = [live[name] for name in names]
         self._buffers = [(mine, buffers[name]) for name, mine in self.network.named_buffers()]
 
     @torch.no_grad()

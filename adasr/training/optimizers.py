@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ def AdamW(
 
 
 def _fused(
-    kind: type[torch.optim.Optimizer],
+    kind: Callable[..., torch.optim.Optimizer],
     params: Iterable[nn.Parameter],
     lr: float,
     betas: tuple[float, float],
@@ -67,6 +67,4 @@ def _fused(
         raise OptionError(f"must not be negative, got {weight_decay}.", ("weight_decay",))
     params = list(params)
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in params)
-    return kind(  # type: ignore[call-arg]  # both kinds take these
-        params, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=fused
-    )
+    return kind(params, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=fused)

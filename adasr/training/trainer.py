@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -215,7 +215,7 @@ class Trainer:
         watched = torch.stack([*losses.values(), *([] if accelerator.scaler else [norm])])
         # Another process's loss shows up in this one's gradient, so all decide alike.
         if accelerator.num_processes > 1:
-            watched = accelerator.reduce(watched)
+            watched = cast(Tensor, accelerator.reduce(watched))
         if bool(torch.isfinite(watched).all()):
             self.nonfinite = 0
             return True

@@ -1,4 +1,4 @@
-"""LPIPS with its real weights or not at all (Zhang et al., CVPR 2018); for the metric and the loss.
+"""LPIPS with its real weights or not at all (Zhang et al., CVPR 2018).
 
 The package ``lpips`` brings the calibration of its layers. The trunk is torchvision's ImageNet
 network; its weights come from a file the user names, from torch hub's cache, or are downloaded
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from .compat import import_torchvision
-from .errors import OptionError, UnavailableError, WeightsError, did_you_mean
+from ..compat import import_torchvision
+from ..errors import OptionError, UnavailableError, WeightsError, did_you_mean
 
 if TYPE_CHECKING:
     import lpips

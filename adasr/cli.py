@@ -1,0 +1,243 @@
+"""The command ``adasr``. Exit codes: 0 all done, 1 some inputs failed, 2 wrong usage or options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from .errors import AdasrError, TrainingError
+
+app = typer.Typer(
+    name="adasr",
+    help="Generalizable blind super-resolution and image restoration.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+prepare = typer.Typer(help="Prepare datasets.", no_args_is_help=True)
+app.add_typer(prepare, name="prepare")
+
+OptionsFile = Annotated[Path, typer.Option("-opt", "--opt", help="option YAML", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. train.total_iter=100"),
+]
+
+
+class Kind(StrEnum):
+    """What ``adasr list`` lists."""
+
+    ARCHS = "archs"
+    DATASETS = "datasets"
+    DEGRADATIONS = "degradations"
+    REGULARIZERS = "regularizers"
+    SCHEDULES = "schedules"
+    LOSSES = "losses"
+    METRICS = "metrics"
+    OPTIMIZERS = "optimizers"
+    LR_SCHEDULES = "lr_schedules"
+
+
+class Precision(StrEnum):
+    """What a network computes in."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code. A user's mistake is one message, never a traceback."""
+    try:
+        code = app(args=arguments, prog_name="adasr", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TrainingError as error:
+        return _failed(str(error), 1)
+    except AdasrError as error:
+        return _failed(str(error), 2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{place}{error.strerror or error}.", 1)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _failed("interrupted.", 130)
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+@app.command()
+def train(
+    opt: OptionsFile,
+    auto_resume: Annotated[
+        bool, typer.Option("--auto-resume", help="go on from the last saved state, if there is one")
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Train a network as an option YAML says."""
+    from .options import load_options
+    from .training.run import run_training
+
+    result = run_training(load_options(opt, overrides or ()), auto_resume)
+    return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+@app.command()
+def check(opt: OptionsFile, overrides: Overrides = None) -> int:
+    """Find everything that can fail before training: options, files, pairs, sizes, memory."""
+    from .options import load_options
+    from .training.check import check_training
+
+    return 0 if check_training(load_options(opt, overrides or ()), typer.echo) else 1
+
+
+@app.command()
+def test(opt: OptionsFile, overrides: Overrides = None) -> int:
+    """Score a network on the datasets and metrics of an option YAML."""
+    from .evaluation.run import run_test
+    from .options import load_options
+
+    return 0 if run_test(load_options(opt, overrides or ()), typer.echo) else 1
+
+
+@app.command()
+def infer(
+    source: Annotated[Path, typer.Option("-i", "--input", help="image file or folder")],
+    weights: Annotated[Path, typer.Option("-m", "--model", help="weights (.safetensors, .pth)")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="folder")] = Path("results"),
+    suffix: Annotated[str, typer.Option(help="added to the names of the files")] = "",
+    ext: Annotated[
+        str | None, typer.Option(help="file format, e.g. png; the input's by default")
+    ] = None,
+    tile: Annotated[
+        str, typer.Option(help="side of a tile in input pixels; auto, or 0 for none")
+    ] = "auto",
+    precision: Annotated[Precision, typer.Option(help="what to compute in")] = Precision.AUTO,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="leave results that are there as they are")
+    ] = False,
+) -> int:
+    """Upscale an image file or a folder of images."""
+    from .inference.command import infer_folder
+
+    return infer_folder(
+        source, target, weights, suffix, ext, tile, precision.value, device, skip_existing
+    )
+
+
+@app.command()
+def degrade(
+    source: Annotated[Path, typer.Option("-i", "--input", help="folder of HR images")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="folder for LR images")],
+    recipe: Annotated[
+        list[str], typer.Option("-r", "--recipe", help="recipe; 'all' for the eight of them")
+    ],
+    scale: Annotated[int, typer.Option("-s", "--scale", min=1, help="downscaling factor")] = 4,
+) -> int:
+    """Write degraded test sets, seeded per file, with a manifest of checksums."""
+    from .evaluation.degrade import write_testsets
+
+    return write_testsets(source, target, recipe, scale, typer.echo)
+
+
+@prepare.command("sub-images")
+def sub_images(
+    source: Annotated[Path, typer.Option("-i", "--input", help="folder of large images")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="folder for the crops")],
+    size: Annotated[int, typer.Option(min=1, help="side of a crop in pixels")] = 480,
+    step: Annotated[int, typer.Option(min=1, help="distance of two crops in pixels")] = 240,
+) -> int:
+    """Cut large images into crops, which load faster in training."""
+    from .data.prepare import write_sub_images
+
+    report = write_sub_images(source, target, size, step)
+    typer.echo(f"{report}")
+    return 1 if report.failures else 0
+
+
+@prepare.command("meta-info")
+def meta_info(
+    source: Annotated[Path, typer.Option("-i", "--input", help="folder of images")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="text file")],
+) -> int:
+    """List a folder's images with their sizes, as BasicSR's meta-info files do."""
+    from .data.prepare import write_meta_info
+
+    report = write_meta_info(source, target)
+    typer.echo(f"{report}")
+    return 1 if report.failures else 0
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[Kind | None, typer.Argument(help="all by default", show_default=False)] = None,
+) -> None:
+    """What can stand behind 'type:' in an option YAML, with each one's options."""
+    from .registry import REGISTRIES
+
+    for name, registry in REGISTRIES.items():
+        if kind is not None and name != kind.value:
+            continue
+        typer.echo(f"{name}\n{'=' * len(name)}")
+        for component in registry.names():
+            typer.echo(f"\n{component}: {registry.doc(component)}")
+            for option in registry.options(component).values():
+                default = "required" if option.required else f"= {option.default!r}"
+                typer.echo(f"    {option.name}: {option.type_name} {default}")
+                if option.doc:
+                    typer.echo(f"        {option.doc}")
+        typer.echo("")
+
+
+@app.command()
+def schema(
+    target: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file")] = None,
+) -> None:
+    """Print the JSON schema of option YAMLs, for editors."""
+    import json
+
+    from .files import write_text
+    from .options import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if target is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(target, text)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for what the demo makes")] = Path("demo"),
+    opt: Annotated[Path, typer.Option("-opt", "--opt", help="option YAML")] = Path(
+        "options/train/quickstart.yml"
+    ),
+) -> int:
+    """Train a small network on bundled images and show what it does, in minutes on a CPU."""
+    from .demo import run_demo
+
+    return run_demo(out, opt)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from .version import __version__
+
+    typer.echo(__version__)

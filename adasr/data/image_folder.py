@@ -1,0 +1,110 @@
+"""Training crops of GT images; the LQ image is made from them on the fly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from ..errors import OptionError
+from ..registry import DATASET_REGISTRY
+from .checking import Progress, check_files
+from .crops import draw_crop, pad_to
+from .images import read_rgb, to_tensor
+from .listing import Problem, find_images, load_or_next
+
+
+@DATASET_REGISTRY.register()
+class ImageFolder(Dataset[dict[str, Any]]):
+    """GT crops from one or several folders of images, for training with a degradation.
+
+    ``dataset[(index, seed)]`` is ``{"gt": float32 (3, S, S) in [0, 1], "path", "skipped"}`` with
+    ``S = gt_size + 2 * margin``, a pure function of the file and the seed. Smaller images are
+    reflected at the bottom and right as in Real-ESRGAN. An unreadable file is replaced by the
+    next readable one and named in ``skipped``, a list of (path, problem).
+    ``dataset[index]`` is the whole image, ``{"gt": (3, H, W), "path"}``.
+
+    Args:
+        dataroot_gt: folder of GT images, or several.
+        gt_size: side of a training crop in pixels, a multiple of the scale.
+        scale: factor between LQ and GT.
+        margin: extra GT pixels on each side of a crop, which the degradation cuts off.
+        meta_info: text file that names the images to use, relative to the folders.
+        use_hflip: mirror half of the crops.
+        use_rot: turn crops by quarters.
+        recursive: search sub-folders too.
+        dataset_enlarge_ratio: how often each image counts per epoch.
+
+    Raises:
+        OptionError: a value out of range.
+        DatasetError: a folder is missing or empty, or ``meta_info`` names a missing file.
+    """
+
+    def __init__(
+        self,
+        dataroot_gt: str | list[str],
+        gt_size: int,
+        scale: int,
+        margin: int = 0,
+        meta_info: str | None = None,
+        use_hflip: bool = True,
+        use_rot: bool = True,
+        recursive: bool = True,
+        dataset_enlarge_ratio: int = 1,
+    ) -> None:
+        check_crop(gt_size, scale)
+        if margin < 0:
+            raise OptionError(f"must not be negative, got {margin}.", ("margin",))
+        if dataset_enlarge_ratio < 1:
+            raise OptionError(
+                f"must be at least 1, got {dataset_enlarge_ratio}.", ("dataset_enlarge_ratio",)
+            )
+        roots = [dataroot_gt] if isinstance(dataroot_gt, str | Path) else list(dataroot_gt)
+        if not roots:
+            raise OptionError("names no folder.", ("dataroot_gt",), "Give at least one.")
+        self.roots = [Path(root).expanduser() for root in roots]
+        self.files = [f for root in self.roots for f in find_images(root, meta_info, recursive)]
+        self.gt_size, self.margin, self.crop_size = gt_size, margin, gt_size + 2 * margin
+        self.use_hflip, self.use_rot = use_hflip, use_rot
+        self.enlarge_ratio = dataset_enlarge_ratio
+
+    def __len__(self) -> int:
+        return len(self.files) * self.enlarge_ratio
+
+    def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
+        if not isinstance(key, tuple):
+            path = self.files[range(len(self))[key] % len(self.files)]
+            return {"gt": to_tensor(read_rgb(path)), "path": str(path)}
+        index, seed = key
+        item, skipped = load_or_next(
+            lambda i: self._crop(i, seed), index % len(self.files), len(self.files), self.roots[0]
+        )
+        return {**item, "skipped": skipped}
+
+    def problems(self, on_done: Progress | None = None) -> list[Problem]:
+        """(path, problem) of every file that cannot be decoded."""
+        return check_files(self.files, on_done)
+
+    def _crop(self, index: int, seed: int) -> dict[str, str | torch.Tensor]:
+        path = self.files[index]
+        image = pad_to(read_rgb(path), self.crop_size)
+        height, width = image.shape[:2]
+        crop = draw_crop(seed, height, width, self.crop_size, self.use_hflip, self.use_rot)
+        return {"gt": to_tensor(crop.apply(image)), "path": str(path)}
+
+
+def check_crop(gt_size: int, scale: int) -> None:
+    """Check that a GT crop has a whole number of LQ pixels.
+
+    Raises:
+        OptionError: ``gt_size`` is no positive multiple of ``scale``.
+    """
+    if gt_size < 1 or gt_size % scale:
+        near = max(1, round(gt_size / scale)) * scale
+        raise OptionError(
+            f"must be a positive multiple of the scale {scale}, got {gt_size}.",
+            ("gt_size",),
+            f"Use {near}.",
+        )

@@ -1,0 +1,149 @@
+"""Batches for training, each a pure function of (seed, iteration, rank).
+
+Nothing depends on the number of worker processes or on what ran before: a run that goes on from
+iteration t gets the very batches that the uninterrupted run would have got.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..errors import OptionError
+
+_ORDER, _ITEM = 0, 1  # two streams of random numbers under one seed
+
+
+class IterationSampler(Sampler[list[tuple[int, int]]]):
+    """Endless batches of (index, seed), the first for iteration ``start_iter + 1``.
+
+    The images are gone through in a new random order every epoch. Epochs follow each other without
+    a gap, so a batch may end one and begin the next; every image comes once per epoch over all
+    ranks together.
+
+    Args:
+        length: number of images.
+        batch_size: per rank.
+        seed: not negative.
+        start_iter: iterations already done.
+        rank: this process, from 0.
+        world_size: number of processes.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        start_iter: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        least = {"length": 1, "batch_size": 1, "seed": 0, "start_iter": 0, "rank": 0}
+        for name, value in zip(least, (length, batch_size, seed, start_iter, rank), strict=True):
+            if value < least[name]:
+                raise OptionError(f"must be at least {least[name]}, got {value}.", (name,))
+        if rank >= world_size:
+            raise OptionError(f"must be below world_size {world_size}, got {rank}.", ("rank",))
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.start_iter, self.rank, self.world_size = start_iter, rank, world_size
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        iteration = self.start_iter
+        while True:
+            iteration += 1
+            yield self.batch(iteration)
+
+    def batch(self, iteration: int) -> list[tuple[int, int]]:
+        """The (index, seed) pairs of an iteration, counted from 1."""
+        first = ((iteration - 1) * self.world_size + self.rank) * self.batch_size
+        return [self._item(position) for position in range(first, first + self.batch_size)]
+
+    def _item(self, position: int) -> tuple[int, int]:
+        epoch, place = divmod(position, self.length)
+        if epoch != self._epoch:
+            raw = _philox(self.seed, _ORDER, epoch).random_raw(self.length)
+            # Sorting raw numbers, unlike Generator.permutation, is frozen across NumPy versions.
+            self._epoch, self._order = epoch, np.argsort(raw, kind="stable")
+        return int(self._order[place]), int(_philox(self.seed, _ITEM, position).random_raw())
+
+
+def _philox(*key: int) -> np.random.Philox:
+    return np.random.Philox(np.random.SeedSequence(key))
+
+
+def train_loader(
+    dataset: Dataset[dict[str, Any]],
+    batch_size: int,
+    num_workers: int = 1,
+    seed: int = 0,
+    start_iter: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    multiprocessing_context: str | None = None,
+) -> DataLoader[dict[str, Any]]:
+    """An endless loader of collated training items, see ``IterationSampler`` and ``collate``.
+
+    It draws nothing from torch's global random state. Workers are pinned to one thread each and
+    leave Ctrl-C to the main process.
+
+    Args:
+        dataset: takes ``(index, seed)`` and has a length.
+        batch_size: per process.
+        num_workers: worker processes per process; 0 loads in the main process.
+        seed: not negative.
+        start_iter: iterations already done.
+        rank: this process, from 0.
+        world_size: number of processes.
+        multiprocessing_context: ``fork``, ``spawn`` or ``forkserver``; none: the system's default.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+    if num_workers < 0:
+        raise OptionError(f"must not be negative, got {num_workers}.", ("num_workers",))
+    assert isinstance(dataset, Sized)
+    sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=collate,
+        worker_init_fn=_start_worker,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator().manual_seed(seed % 2**63),
+        multiprocessing_context=multiprocessing_context if num_workers else None,
+    )
+
+
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Items to a batch: tensors stacked to (N, ...), ``skipped`` joined, the rest listed."""
+    batch: dict[str, Any] = {}
+    for key, value in items[0].items():
+        values = [item[key] for item in items]
+        if isinstance(value, torch.Tensor):
+            batch[key] = torch.stack(values)
+        elif key == "skipped":
+            batch[key] = [problem for problems in values for problem in problems]
+        else:
+            batch[key] = values
+    return batch
+
+
+def _start_worker(worker: int) -> None:
+    """In each worker; torch is pinned to one thread by the DataLoader itself.
+
+    OpenCV must not be: in a forked worker ``cv2.setNumThreads`` waits for threads of the parent
+    for ever. Nothing a worker does here starts threads of OpenCV's.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

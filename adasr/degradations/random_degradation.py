@@ -1,0 +1,97 @@
+"""What the random degradations share: margin, sharpening and where a crop is cut."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..errors import OptionError
+from .blur import usm_sharp
+from .checks import check_scale
+from .jpeg import JpegMethod
+from .pipeline import check_size, quantized, whole_margin
+
+_BLOCK = 8  # the side of a JPEG block
+
+
+class RandomDegradation:
+    """What the random degradations share: margin, sharpening, samples one by one, cropping."""
+
+    def __init__(self, scale: int, gt_usm: bool, jpeg_method: JpegMethod, margin: int) -> None:
+        self.scale, self.gt_usm = check_scale(scale), gt_usm
+        self.jpeg_method: JpegMethod = jpeg_method
+        if jpeg_method not in ("auto", "codec", "simulated"):
+            raise OptionError(
+                f"expected 'auto', 'codec' or 'simulated', got {jpeg_method!r}.", ("jpeg_method",)
+            )
+        if margin < 0:
+            raise OptionError(f"must be at least 0, got {margin}.", ("margin",))
+        self.margin = whole_margin(margin, scale)
+
+    @torch.no_grad()
+    def __call__(self, gt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Degrade a batch.
+
+        Args:
+            gt: (N, 3, H, W) float32 in [0, 1]; H and W multiples of ``scale`` and larger than
+                ``2 * margin``.
+            generator: where all random numbers come from; the same one in the same state gives
+                the same batch.
+
+        Returns:
+            lq (N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], and gt (N, 3, h, w),
+            where ``h = H - 2 * margin``; gt is sharpened if ``gt_usm``.
+
+        Raises:
+            ValueError: a batch of another shape.
+        """
+        check_size(gt, self.margin, self.scale)
+        # Autocast would lower the precision of the filters.
+        with torch.autocast(gt.device.type, enabled=False), _one_thread(gt.device):
+            gt = usm_sharp(gt.float()) if self.gt_usm else gt.float()
+            lq = torch.cat(self._degrade(gt, generator))
+            return self._crop(quantized(lq), gt, generator)
+
+    def _degrade(self, gt: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """(1, 3, H / scale, W / scale) for each sample."""
+        raise NotImplementedError
+
+    def _lq_size(self, gt: Tensor) -> tuple[int, int]:
+        return gt.shape[-2] // self.scale, gt.shape[-1] // self.scale
+
+    def _crop(self, lq: Tensor, gt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cut the margin off, at a random place so that JPEG's blocks do not always start there."""
+        around = self.margin // self.scale
+        n, (h, w) = len(lq), (side - 2 * around for side in lq.shape[-2:])
+        low = max(0, around - _BLOCK // 2)
+        high = min(2 * around, low + _BLOCK - 1)
+        places = torch.randint(
+            low, high + 1, (n, 2), generator=generator, device=generator.device
+        ).tolist()
+        s = self.scale
+        lq = torch.stack([lq[i, :, y : y + h, x : x + w] for i, (y, x) in enumerate(places)])
+        gt = torch.stack(
+            [gt[i, :, y * s : (y + h) * s, x * s : (x + w) * s] for i, (y, x) in enumerate(places)]
+        )
+        return lq, gt
+
+
+@contextlib.contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    """One thread for the many small operations on a CPU.
+
+    More gain nothing while the cores are free, and cost ten times as much as soon as the workers
+    that load data share them: every small operation then waits for a thread that is not running.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,167 @@
+"""The main job in minutes: train on bundled images, validate, upscale a folder, show pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from .data.images import read_rgb, write_image
+from .data.samples import write_samples
+from .degradations.testset import degrade
+from .evaluation.baseline import bicubic
+from .evaluation.build import make_datasets, make_metrics
+from .evaluation.scores import Evaluation
+from .evaluation.tables import rich_table, write_scores
+from .evaluation.validate import evaluate
+from .files import atomic_path
+from .inference.folder import upscale_folder
+from .inference.upscaler import Upscaler
+from .options import Options, load_options
+from .training.log import read_metrics
+from .training.run import run_training
+
+SHOWN_RECIPES = ("blur2", "noise20_jpeg50", "blur2_noise20_jpeg50")
+"""The degradations of the folder that is upscaled and of the pictures."""
+
+
+def run_demo(out: Path, opt: Path) -> int:
+    """Train, validate, upscale and draw into ``out``; 1 if bicubic interpolation is not beaten.
+
+    Args:
+        out: the demo's folder.
+        opt: option YAML; its data and experiment folders are put below ``out``.
+    """
+    console = Console(highlight=False)
+    images = out / "images"
+    train_files, val_files = write_samples(images)
+    console.print(f"{len(train_files)} training and {len(val_files)} validation images in {images}")
+    options = load_options(
+        opt,
+        [
+            f"path.experiments_root={out / 'experiments'}",
+            f"datasets.train.dataroot_gt={images / 'train'}",
+            f"datasets.val.dataroot_gt={images / 'val'}",
+        ],
+    )
+    result = run_training(options)
+    if result.stopped_by is not None:
+        return 128 + result.stopped_by
+    folder = out / "experiments" / options.name
+    weights = folder / "models" / f"net_g_{result.iteration}.safetensors"
+    upscaler = Upscaler(weights, device="cpu")
+    evaluation = _evaluate(upscaler, options, console)
+    write_scores([evaluation], out / "scores")
+    console.print(rich_table([evaluation], "bicubic interpolation and the trained network"))
+    _upscale_folder(upscaler, val_files, out, options.scale)
+    pictures = _compare(upscaler, val_files, out / "comparison", options.scale)
+    plot = draw_training(read_metrics(folder), out / "training.png")
+    console.print(
+        f"weights      {weights}\n"
+        f"scores       {out / 'scores'}\n"
+        f"upscaled     {out / 'upscaled'} (from {out / 'inputs'})\n"
+        f"comparisons  {pictures[0].parent} ({len(pictures)} pictures)\n"
+        f"training     {plot}"
+    )
+    return _verdict(evaluation, console)
+
+
+def _evaluate(upscaler: Upscaler, options: Options, console: Console) -> Evaluation:
+    dataset = make_datasets(options, options.validation_datasets)["val"]
+    metrics = make_metrics(options, console.print)
+    return evaluate(
+        upscaler.net, dataset, metrics, baseline=True, model="adasr", dataset_name="samples"
+    )
+
+
+def _upscale_folder(upscaler: Upscaler, files: Sequence[Path], out: Path, scale: int) -> None:
+    for path in files:
+        for recipe in SHOWN_RECIPES:
+            lq = degrade(read_rgb(path), recipe, scale, path.stem)
+            write_image(out / "inputs" / f"{path.stem}_{recipe}.png", lq)
+    upscale_folder(upscaler, out / "inputs", out / "upscaled")
+
+
+def _compare(upscaler: Upscaler, files: Sequence[Path], folder: Path, scale: int) -> list[Path]:
+    """A labelled picture LQ | bicubic | SR | GT for every image and shown recipe."""
+    interpolate = Upscaler(bicubic(scale), device="cpu")
+    written = []
+    for path in files:
+        gt = read_rgb(path)
+        for recipe in SHOWN_RECIPES:
+            lq = degrade(gt, recipe, scale, path.stem)
+            panels = {
+                f"LQ ({recipe})": lq.repeat(scale, 0).repeat(scale, 1),
+                "bicubic": interpolate(lq),
+                "adasr": upscaler(lq),
+                "GT": gt,
+            }
+            target = folder / f"{path.stem}_{recipe}.png"
+            write_image(target, side_by_side(panels))
+            written.append(target)
+    return written
+
+
+def side_by_side(panels: dict[str, np.ndarray], gap: int = 8, head: int = 24) -> np.ndarray:
+    """Images (H, W, 3) uint8 of one height next to each other, each under its label."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height = max(panel.shape[0] for panel in panels.values())
+    width = sum(panel.shape[1] + gap for panel in panels.values()) - gap
+    canvas = Image.new("RGB", (width, height + head), "white")
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=14)
+    left = 0
+    for label, panel in panels.items():
+        draw.text((left + 2, 3), label, fill="black", font=font)
+        canvas.paste(Image.fromarray(panel), (left, head))
+        left += panel.shape[1] + gap
+    return np.asarray(canvas)
+
+
+def draw_training(records: Sequence[dict[str, Any]], path: Path) -> Path:
+    """Plot loss and PSNR over the iterations to a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    train = [r for r in records if r["kind"] == "train"]
+    val = [r for r in records if r["kind"] == "val"]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    left.plot([r["iteration"] for r in train], [r["l_pix"] for r in train])
+    left.set(xlabel="iteration", ylabel="L1 loss", title="training loss")
+    keys = sorted({k for r in val for k in r if k.endswith("/psnr")}, key=lambda k: k.count("/"))
+    for key in keys:
+        mean = key.count("/") == 1
+        label = "mean" if mean else key.split("/")[1]
+        points = [(r["iteration"], r[key]) for r in val if key in r]
+        right.plot(*zip(*points, strict=True), label=label, lw=2.5 if mean else 1, marker="o", ms=3)
+    right.set(xlabel="iteration", ylabel="PSNR (dB)", title="validation, averaged weights")
+    right.legend(fontsize=7)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)
+    return path
+
+
+def _verdict(evaluation: Evaluation, console: Console) -> int:
+    assert evaluation.baseline is not None
+    degraded = [recipe for recipe in evaluation.recipes if recipe != "clean"]
+
+    def mean(scores: Evaluation) -> float:
+        return float(np.mean([scores.mean("psnr", recipe) for recipe in degraded]))
+
+    ours, theirs = mean(evaluation), mean(evaluation.baseline)
+    told = (
+        f"mean PSNR over the {len(degraded)} degraded recipes: "
+        f"adasr {ours:.2f} dB, bicubic {theirs:.2f} dB"
+    )
+    if ours > theirs:
+        console.print(f"{told}: the network is {ours - theirs:.2f} dB better.")
+        return 0
+    console.print(f"{told}: the network does NOT beat bicubic interpolation.")
+    return 1

@@ -1,0 +1,151 @@
+"""From the mapping in a file to checked options, with every fault found in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import OptionError, did_you_mean
+from ..registry import ARCH_REGISTRY
+from .components import Component
+from .faults import shown
+from .fields import check_folder_name
+from .schema import Options
+from .source import Source
+from .wording import reworded
+
+
+def check_options(mapping: Mapping[str, Any], source: Source | None = None) -> Options:
+    """``mapping``, as an option YAML holds it, checked and typed.
+
+    Args:
+        mapping: keys and values; it stays as it is.
+        source: knows the lines, for messages.
+
+    Raises:
+        OptionsFileError: every fault, with its place.
+    """
+    source = source or Source()
+    given, errors = _prepared(mapping)
+    try:
+        options = Options.model_validate(given)
+    except ValidationError as error:
+        raise source.error([*errors, *reworded(error, Options)]) from None
+    errors += _cross_faults(options)
+    if errors:
+        raise source.error(errors)
+    options._source = source
+    return options
+
+
+def _prepared(mapping: Mapping[str, Any]) -> tuple[dict[str, Any], list[OptionError]]:
+    """Empty sections left out, ``upscale`` filled in, datasets of wrong names taken out."""
+    given = {key: value for key, value in mapping.items() if value is not None}
+    given["network_g"] = _with_upscale(given.get("network_g"), given.get("scale"))
+    if given["network_g"] is None:
+        del given["network_g"]
+    errors = []
+    datasets = given.get("datasets")
+    if isinstance(datasets, Mapping):
+        kept = {name: value for name, value in datasets.items() if value is not None}
+        for name in list(kept):
+            fault = _name_fault(str(name))
+            if fault is not None:
+                errors.append(fault)
+                del kept[name]
+        given["datasets"] = kept
+    return given, errors
+
+
+def _with_upscale(network: Any, scale: Any) -> Any:
+    """The network's options with ``upscale`` from the scale, where it has it and lacks it."""
+    if not isinstance(network, Mapping) or "upscale" in network or scale is None:
+        return network
+    name = network.get("type")
+    try:
+        takes_it = isinstance(name, str) and "upscale" in ARCH_REGISTRY.options(name)
+    except OptionError:
+        return network
+    return {**network, "upscale": scale} if takes_it and _is_whole(scale) else network
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _name_fault(name: str) -> OptionError | None:
+    key = ("datasets", name)
+    if name != "train" and not name.startswith(("val", "test")):
+        near = did_you_mean(name, ["train", "val", "test"])
+        hint = near if near.startswith("Did") else f"E.g. 'val_{name}'."
+        return OptionError("a dataset is called train, or starts with val or test.", key, hint)
+    try:
+        check_folder_name(name, key)
+    except OptionError as error:
+        return error
+    return None
+
+
+def _cross_faults(options: Options) -> list[OptionError]:
+    """What is wrong although each option alone is right."""
+    return [*_upscale(options), *_training_set(options), *_scored_sets(options)]
+
+
+def _upscale(options: Options) -> Iterator[OptionError]:
+    upscale = options.network_g.arguments.get("upscale", options.scale)
+    if upscale != options.scale:
+        hint = "Leave it out; it is filled in from scale."
+        message = f"is {upscale}, but scale is {options.scale}."
+        yield OptionError(message, ("network_g", "upscale"), hint)
+
+
+def _training_set(options: Options) -> Iterator[OptionError]:
+    dataset, key = options.datasets.train, ("datasets", "train")
+    if dataset is None:
+        return
+    yield from _gt_size(dataset, options.scale, key)
+    if dataset.type == "ImageFolder" and options.degradation is None:
+        hint = "Add e.g. degradation: {type: RealESRGAN}, or use PairedFolder."
+        yield OptionError("ImageFolder has no LQ images; a degradation makes them.", key, hint)
+    if dataset.type == "PairedFolder":
+        if options.degradation is not None:
+            hint = "Remove the degradation, or use ImageFolder."
+            yield OptionError("PairedFolder brings its own LQ images.", ("degradation",), hint)
+        if dataset.arguments.get("gt_size") is None:
+            hint = "Give the side of a training crop in GT pixels."
+            yield OptionError("training needs crops of one size.", (*key, "gt_size"), hint)
+    if dataset.type == "DegradedFolder":
+        hint = "Train on ImageFolder with a degradation, or on PairedFolder."
+        yield OptionError("DegradedFolder is a test set of whole images.", (*key, "type"), hint)
+
+
+def _scored_sets(options: Options) -> Iterator[OptionError]:
+    scored = options.datasets.scored
+    for name, dataset in scored.items():
+        key = ("datasets", name)
+        if options.val is None:
+            hint = "Add e.g. val: {metrics: {psnr: {crop_border: 4}}}."
+            yield OptionError("no 'val' section says how to score it.", key, hint)
+        if dataset.type == "ImageFolder":
+            hint = "Use DegradedFolder or PairedFolder."
+            yield OptionError("ImageFolder has no LQ images to score.", (*key, "type"), hint)
+        if dataset.arguments.get("gt_size") is not None:
+            hint = "Leave gt_size out."
+            yield OptionError("whole images are scored, not crops.", (*key, "gt_size"), hint)
+    if options.val is not None and not scored:
+        hint = "Add a dataset such as datasets.val, or leave 'val' out."
+        yield OptionError("there is no dataset to score.", ("val",), hint)
+
+
+def _gt_size(dataset: Component, scale: int, key: Iterable[str]) -> Iterator[OptionError]:
+    size = dataset.arguments.get("gt_size")
+    key = (*key, "gt_size")
+    if not isinstance(size, int):
+        return
+    if size <= 0:
+        yield OptionError(f"must be above 0, got {shown(size)}.", key)
+    elif size % scale:
+        near = max(scale, round(size / scale) * scale)
+        yield OptionError(f"{size} is no multiple of the scale {scale}.", key, f"Use e.g. {near}.")

@@ -1,0 +1,48 @@
+"""Images that the tests of adasr.data share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A smooth, asymmetric colour image (37, 53, 3) uint8; JPEG can hold it well."""
+    small = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return cv2.resize(small, (53, 37), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six PNG images of 40 x 48 whose pixels tell which image they are: red is 10 * number."""
+    root = tmp_path / "gt"
+    for number in range(6):
+        save_png(root / f"img{number}.png", numbered(number))
+    return root
+
+
+def numbered(number: int, height: int = 40, width: int = 48) -> np.ndarray:
+    image = np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image[..., 0] = 10 * number
+    return image
+
+
+def save_png(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+@pytest.fixture(name="save_png")
+def _save_png():
+    return save_png
+
+
+@pytest.fixture(name="numbered")
+def _numbered():
+    return numbered
