@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-import click
 import typer
 
 from .errors import AdasrError, TrainingError
+
+# Typer brings a Click of its own or uses the installed one; its public errors know which.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="adasr",
@@ -60,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="adasr", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except UsageError as error:
+        cast(Any, error).show()
+        return 2
     except TrainingError as error:
         return _failed(str(error), 1)
     except AdasrError as error:
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _failed(f"{place}{error.strerror or error}.", 1)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted.", 130)
 
 
@@ -167,7 +169,7 @@ def sub_images(
     from .data.prepare import write_sub_images
 
     report = write_sub_images(source, target, size, step)
-    typer.echo(f"{report}")
+    typer.echo(str(report))
     return 1 if report.failures else 0
 
 
@@ -180,7 +182,7 @@ def meta_info(
     from .data.prepare import write_meta_info
 
     report = write_meta_info(source, target)
-    typer.echo(f"{report}")
+    typer.echo(str(report))
     return 1 if report.failures else 0
 
 

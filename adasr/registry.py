@@ -47,7 +47,8 @@ class Option:
         """The type as a person writes it."""
         if self.annotation is inspect.Parameter.empty:
             return "any"
-        return inspect.formatannotation(self.annotation).replace("NoneType", "None")
+        name = inspect.formatannotation(self.annotation).replace("NoneType", "None")
+        return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", name)
 
 
 class Registry:
@@ -260,7 +261,9 @@ def _checked(value: Any, option: Option) -> Any:
         if not isinstance(value, list | tuple) or any(place >= len(value) for place in inner):
             inner = ()  # of a union's branch, or of an item that is not there
         raise OptionError(
-            f"expected {option.type_name}, got {value!r}.", (option.name, *inner), option.doc
+            f"expected {option.type_name}, got {value!r}.",
+            (option.name, *inner),
+            option.doc[:1].upper() + option.doc[1:],
         ) from None
 
 
@@ -270,9 +273,7 @@ DEGRADATION_REGISTRY = Registry("degradation", "adasr.degradations", supplied=("
 REGULARIZER_REGISTRY = Registry("regularizer", "adasr.regularizers")
 SCHEDULE_REGISTRY = Registry("schedule", "adasr.regularizers", supplied=("sites", "total_iter"))
 LOSS_REGISTRY = Registry("loss", "adasr.losses", basicsr=("LOSS_REGISTRY", "basicsr.losses"))
-METRIC_REGISTRY = Registry(
-    "metric", "adasr.metrics", basicsr=("METRIC_REGISTRY", "basicsr.metrics")
-)
+METRIC_REGISTRY = Registry("metric", "adasr.metrics")
 OPTIMIZER_REGISTRY = Registry("optimizer", "adasr.training.optimizers", supplied=("params",))
 LR_REGISTRY = Registry("lr schedule", "adasr.training.lr", supplied=("total_iter",))
 

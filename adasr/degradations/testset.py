@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ..errors import AdasrError, ImageReadError, OptionError, did_you_mean
+from ..errors import AdasrError, DatasetError, ImageReadError, OptionError, did_you_mean
 from ..files import write_text
 from ..version import __version__
 from .checks import check_scale
@@ -207,16 +207,25 @@ def verify_testset(folder: Path, read: Callable[[Path], np.ndarray]) -> dict[str
 
     Returns:
         Name -> problem of every image that is missing, unreadable or changed; empty if all is well.
+
+    Raises:
+        DatasetError: no manifest, or one that cannot be read.
     """
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        images = {name: entry["sha256"] for name, entry in manifest["images"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            folder / MANIFEST, f"is no manifest of a test set ({error})", "Write the set again."
+        ) from None
     problems = {}
-    for name, entry in manifest["images"].items():
+    for name, checksum in images.items():
         try:
             pixels = np.ascontiguousarray(read(folder / name))
         except AdasrError as error:
             problems[name] = str(error)
         else:
-            if hashlib.sha256(pixels.tobytes()).hexdigest() != entry["sha256"]:
+            if hashlib.sha256(pixels.tobytes()).hexdigest() != checksum:
                 problems[name] = "the pixels are not those of the manifest"
     return problems
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import OptionError
-from ..options import Options
+from ..options import Options, check_paths
 from ..weights import build_network, load_into
 from .build import make_datasets, make_metrics
 from .scores import Evaluation
@@ -32,6 +32,7 @@ def run_test(options: Options, tell: Callable[[str], None]) -> bool:
         OptionError: no weights, no dataset or no metric is named.
     """
     options.require_test()
+    check_paths(options, "test")
     weights = options.path.pretrain_network_g
     assert weights is not None  # require_test has seen to it
     assert options.val is not None

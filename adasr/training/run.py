@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from ..data.loader import train_loader
 from ..errors import OptionError, TrainingError
@@ -22,7 +23,7 @@ from ..evaluation.build import make_datasets, make_metrics
 from ..evaluation.scores import Evaluation
 from ..evaluation.validate import evaluate
 from ..files import write_text
-from ..options import Options, dump_options
+from ..options import Options, check_paths, dump_options
 from ..registry import (
     DATASET_REGISTRY,
     DEGRADATION_REGISTRY,
@@ -56,8 +57,8 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
         TrainingError: the run cannot go on, or another run works in the same folder.
     """
     options.require_train()
-    state = PartialState()
-    precision = resolve_precision(options.train.precision, state.device)
+    check_paths(options, "train")
+    precision = resolve_precision(options.train.precision, _device())
     accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(precision, precision))
     folder = Path(options.path.experiments_root) / options.name
     with _only_run(folder, accelerator):
@@ -91,7 +92,9 @@ def _train(
     sites, annealing = regularize(net, options)
     make_pairs = make_degradation(options)
     margin = getattr(make_pairs, "margin", 0)
-    loader = make_loader(options, accelerator, margin, resumed["iteration"] if resumed else 0)
+    training_set = make_training_set(options, margin)
+    done = resumed["iteration"] if resumed else 0
+    loader = make_loader(options, training_set, accelerator, done)
     with options.at("train", "optim_g"):
         optimizer = OPTIMIZER_REGISTRY.build(train.optim_g.options, params=net.parameters())
     trainer = Trainer(
@@ -118,8 +121,8 @@ def _train(
         write_text(folder / "options.yml", dump_options(options))
     log.info(
         f"{options.name}: {options.network_g.type} x{options.scale}, {len(sites)} sites, "
-        f"{accelerator.num_processes} x {accelerator.device}, "
-        f"{resolve_precision(train.precision, accelerator.device)}, {len(loader.dataset)} images"
+        f"{accelerator.num_processes} x {accelerator.device}, {accelerator.mixed_precision}, "
+        f"{len(training_set)} images"
     )
     return _finish(trainer.run(), log, settings)
 
@@ -156,14 +159,16 @@ def make_training_set(options: Options, margin: int = 0) -> Any:
         return DATASET_REGISTRY.build(wanted.options, scale=options.scale, margin=margin)
 
 
-def make_loader(options: Options, accelerator: Accelerator, margin: int, done: int) -> DataLoader:
+def make_loader(
+    options: Options, training_set: Dataset[Any], accelerator: Accelerator, done: int
+) -> DataLoader[Any]:
     """Endless batches of the training set, the first being that of iteration ``done + 1``."""
     wanted = options.datasets.train
     assert wanted is not None  # require_train has seen to it
     return train_loader(
-        make_training_set(options, margin),
+        training_set,
         wanted.batch_size_per_gpu,
-        wanted.num_worker_per_gpu,
+        min(wanted.num_worker_per_gpu, _cores()),  # the batches are the same for any number
         options.manual_seed,
         done * options.train.accumulate,
         accelerator.process_index,
@@ -320,6 +325,17 @@ def _finish(result: TrainingResult, log: TrainingLog, settings: TrainSettings) -
     else:
         log.info(f"done: {result.iteration} iterations, weights in {log.folder / 'models'}")
     return result
+
+
+def _device() -> torch.device:
+    device = PartialState().device
+    assert device is not None
+    return device
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _wants_channels_last(wanted: bool | None, accelerator: Accelerator) -> bool:

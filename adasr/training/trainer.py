@@ -130,7 +130,7 @@ class Trainer:
         settings, result = self.settings, self.result
         batches = iter(self.loader)
         if self._saved_random_state is not None:
-            # After the loader's iterator, which draws from the global generator itself.
+            # After the loader's iterator: a data set may draw from the global generators.
             restore_random_state(self._saved_random_state)
         self.model.train()
         with StopRequest(lambda name: self.log.warn(f"{name}: saving and stopping ...")) as stop:
@@ -167,7 +167,7 @@ class Trainer:
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 with accelerator.autocast():
                     sr = self.model(lq)
-                losses = {name: loss(sr.float(), gt) for name, loss in self.losses.items()}
+                losses = {name: _scalar(loss(sr.float(), gt)) for name, loss in self.losses.items()}
                 total = torch.stack(list(losses.values())).sum()
                 accelerator.backward(total / parts)
             for name, value in losses.items():
@@ -187,7 +187,7 @@ class Trainer:
         for path, problem in batch["skipped"]:
             if path not in self.result.skipped_files:
                 self.result.skipped_files[path] = problem
-                self.log.warn(f"skipped an unreadable file: {problem}")
+                self.log.warn(f"skipped {path}: {problem}")
         device = self.accelerator.device
         gt = batch["gt"].to(device, non_blocking=True)
         loaded = time.perf_counter()
@@ -334,6 +334,13 @@ def generator(*key: int) -> torch.Generator:
     """A CPU generator whose stream is a pure function of ``key``."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def _scalar(loss: Any) -> Tensor:
+    """A loss as one number; some of BasicSR's give a pair of which one part may be None."""
+    if isinstance(loss, Tensor):
+        return loss
+    return torch.stack([part for part in loss if part is not None]).sum()
 
 
 def _shown(weights: list[float]) -> str:

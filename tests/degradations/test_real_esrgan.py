@@ -235,6 +235,23 @@ def test_a_tiny_crop_without_margin_works(batch):
     assert lq.isfinite().all()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", ["RealESRGAN", "RealESRGANFirstOrder"])
+def test_a_gpu_gives_the_same_pairs_from_the_same_generator(batch, kind):
+    degradation = _build(kind, jpeg_method="codec")
+    lq, gt = degradation(batch, _generator())
+    lq_gpu, gt_gpu = degradation(batch.cuda(), _generator())
+    assert lq_gpu.is_cuda
+    torch.testing.assert_close(gt_gpu.cpu(), gt, atol=1e-3, rtol=0)
+    # A last bit may tip a rounding, and with it a block of JPEG.
+    assert (lq_gpu.cpu() - lq).abs().mean() < 0.5 / 255
+    own = torch.Generator("cuda").manual_seed(0)
+    lq_own, _ = _build(kind)(batch.cuda(), own)
+    assert lq_own.is_cuda
+    assert lq_own.isfinite().all()
+
+
 def _basicsr_lq(basicsr, gt: Tensor) -> Tensor:
     """LQ of one GT by BasicSR's own dataset kernels and ``RealESRGANModel.feed_data``."""
     from basicsr.data import degradations as kernels

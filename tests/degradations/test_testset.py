@@ -19,7 +19,7 @@ from adasr.degradations.testset import (
     verify_testset,
     write_testset,
 )
-from adasr.errors import ImageReadError, ImageWriteError, OptionError
+from adasr.errors import DatasetError, ImageReadError, ImageWriteError, OptionError
 
 
 def _read(path: Path) -> np.ndarray:
@@ -176,6 +176,14 @@ def test_the_manifest_tells_recipe_versions_and_checksums(folder, tmp_path):
     _write(tmp_path / "lr/one.png", pixels)
     (tmp_path / "lr/sub/zwei ü.png").unlink()
     assert set(verify_testset(tmp_path / "lr", _read)) == {"one.png", "sub/zwei ü.png"}
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"images": {"a.png": 1}}'])
+def test_a_folder_without_a_manifest_is_told_from_a_good_one(tmp_path, text):
+    if text is not None:
+        (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(DatasetError, match="no manifest"):
+        verify_testset(tmp_path, _read)
 
 
 def test_an_unwritable_target_ends_the_work(folder, tmp_path):
