@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from .data.images import read_rgb, write_image
+from .data.prepare import write_sub_images
 from .data.samples import write_samples
 from .degradations.testset import degrade
 from .evaluation.baseline import bicubic
@@ -38,12 +39,17 @@ def run_demo(out: Path, opt: Path) -> int:
     console = Console(highlight=False)
     images = out / "images"
     train_files, val_files = write_samples(images)
-    console.print(f"{len(train_files)} training and {len(val_files)} validation images in {images}")
+    # Crops of large files would wait for their decoding; small ones load in no time.
+    crops = write_sub_images(images / "train", out / "images_sub", size=256, step=256)
+    console.print(
+        f"{len(train_files)} training images (as {len(crops.written) + len(crops.kept)} crops) and "
+        f"{len(val_files)} validation images in {images}"
+    )
     options = load_options(
         opt,
         [
             f"path.experiments_root={out / 'experiments'}",
-            f"datasets.train.dataroot_gt={images / 'train'}",
+            f"datasets.train.dataroot_gt={out / 'images_sub'}",
             f"datasets.val.dataroot_gt={images / 'val'}",
         ],
     )
@@ -55,7 +61,7 @@ def run_demo(out: Path, opt: Path) -> int:
     upscaler = Upscaler(weights, device="cpu")
     evaluation = _evaluate(upscaler, options, console)
     write_scores([evaluation], out / "scores")
-    console.print(rich_table([evaluation], "bicubic interpolation and the trained network"))
+    console.print(rich_table([evaluation]))
     _upscale_folder(upscaler, val_files, out, options.scale)
     pictures = _compare(upscaler, val_files, out / "comparison", options.scale)
     plot = draw_training(read_metrics(folder), out / "training.png")

@@ -125,26 +125,32 @@ def markdown_table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def rich_table(evaluations: Sequence[Evaluation], title: str | None = None) -> Table:
-    """The comparison for the console, the best of each column bold."""
+    """The comparison for the console: a line for each recipe, the best of it bold."""
     from rich.markup import escape
     from rich.table import Table
 
     recipes, found = rows(evaluations)
     table = Table(title=title)
-    for name in ("dataset", "metric", "model"):
-        table.add_column(name)
-    for name in _columns(recipes):
-        table.add_column(escape(name), justify="right")
-    for before, row in zip([None, *found], found, strict=False):
-        if before and (before.dataset, before.metric) != (row.dataset, row.metric):
-            table.add_section()
-        cells = [
-            f"[bold]{c}[/bold]" if best else c
-            for c, best in zip(_cells(row), row.best, strict=True)
-        ]
-        names = (row.dataset, _arrow(row, evaluations), row.model)
-        table.add_row(*(escape(name) for name in names), *_shown(cells, recipes))
+    table.add_column("dataset")
+    table.add_column("recipe")
+    columns = list(dict.fromkeys((row.metric, row.model) for row in found))
+    for metric, model in columns:
+        row = next(row for row in found if (row.metric, row.model) == (metric, model))
+        table.add_column(escape(f"{_arrow(row, evaluations)}\n{model}"), justify="right")
+    for dataset in dict.fromkeys(row.dataset for row in found):
+        by_column = {(row.metric, row.model): row for row in found if row.dataset == dataset}
+        for line, recipe in enumerate(_columns(recipes)):
+            cells = [_rich_cell(by_column.get(column), line) for column in columns]
+            table.add_row(escape(dataset), escape(recipe), *cells)
+        table.add_section()
     return table
+
+
+def _rich_cell(row: Row | None, line: int) -> str:
+    if row is None:
+        return "-"
+    cell = _cells(row)[line]
+    return f"[bold]{cell}[/bold]" if row.best[line] else cell
 
 
 def protocol_notes(evaluations: Sequence[Evaluation]) -> str:

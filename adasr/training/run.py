@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 from torch import nn
@@ -59,6 +60,8 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
     options.require_train()
     check_paths(options, "train")
     precision = resolve_precision(options.train.precision, _device())
+    # Accelerate remembers the precision of its first use in a process; another run may differ.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(precision, precision))
     folder = Path(options.path.experiments_root) / options.name
     with _only_run(folder, accelerator):
