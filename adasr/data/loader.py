@@ -94,7 +94,7 @@ def train_loader(
     """An endless loader of collated training items, see ``IterationSampler`` and ``collate``.
 
     It draws nothing from torch's global random state. Workers are pinned to one thread each and
-    leave Ctrl-C to the main process.
+    leave Ctrl-C and SIGTERM to the main process.
 
     Args:
         dataset: takes ``(index, seed)`` and has a length.
@@ -146,4 +146,7 @@ def _start_worker(worker: int) -> None:
     OpenCV must not be: in a forked worker ``cv2.setNumThreads`` waits for threads of the parent
     for ever. Nothing a worker does here starts threads of OpenCV's.
     """
+    # Ctrl-C and a cluster's SIGTERM go to the whole group of processes, but the main one decides
+    # when to stop; workers end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from adasr.archs.detect import canonical_keys
 from adasr.archs.srresnet import SRResNet
 from adasr.regularizers.adaptive_dropout import AdaptiveDropout
 from adasr.regularizers.sites import attach
-from adasr.weights import convert_state
 
 
 @pytest.mark.slow
@@ -19,7 +19,7 @@ def test_training_mode_has_the_authors_mean_and_deviation(shared: Path) -> None:
     golden = load_file(shared / "golden" / "xu2025_srresnet_train_stats.safetensors")
     net = SRResNet(num_feat=8, upscale=4)
     state = {k.removeprefix("state."): v for k, v in golden.items() if k.startswith("state.")}
-    net.load_state_dict(convert_state(state))
+    net.load_state_dict(canonical_keys(state))
     attach(net, AdaptiveDropout(p=0.5, weight=0.3), example=golden["input"])
     torch.manual_seed(0)
     draws, batch = 20_000, 250

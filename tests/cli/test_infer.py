@@ -1,0 +1,188 @@
+"""``inference.py`` as a person runs it: a process of its own, on files of every kind."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from adasr.data.images import read_image, write_image
+from adasr.weights import build_network, save_network
+
+SCRIPT = Path(__file__).resolve().parents[2] / "inference.py"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
+    torch.manual_seed(0)
+    save_network(
+        path, build_network({"type": "SRResNet", "num_feat": 8, "num_block": 1, "upscale": 2})
+    )
+    return path
+
+
+def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    random = np.random.default_rng(0)
+    write_image(folder / "rgb.png", random.integers(0, 255, (12, 10, 3), np.uint8))
+    write_image(folder / "gray.png", random.integers(0, 255, (12, 10, 1), np.uint8))
+    write_image(folder / "sub" / "alpha.png", random.integers(0, 255, (12, 10, 4), np.uint8))
+    write_image(folder / "deep.png", random.integers(0, 65535, (12, 10, 3), np.uint16))
+    write_image(folder / "grüße 東京.png", random.integers(0, 255, (12, 10, 3), np.uint8))
+    write_image(folder / "one.png", random.integers(0, 255, (1, 1, 3), np.uint8))
+    Image.fromarray(random.integers(0, 255, (12, 10, 4), np.uint8), "CMYK").save(
+        folder / "cmyk.jpg"
+    )
+    Image.fromarray(random.integers(0, 255, (12, 10, 3), np.uint8)).quantize(8).save(
+        folder / "palette.gif"
+    )
+    return folder
+
+
+def test_a_folder_of_every_kind(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    done = infer("-i", inputs, "-o", tmp_path / "out", "-m", weights)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    out = tmp_path / "out"
+    shapes = {p.relative_to(out).as_posix(): read_image(p) for p in out.rglob("*") if p.is_file()}
+    assert {name: (a.shape, a.dtype.name) for name, a in shapes.items()} == {
+        "rgb.png": ((24, 20, 3), "uint8"),
+        "gray.png": ((24, 20, 1), "uint8"),
+        "sub/alpha.png": ((24, 20, 4), "uint8"),
+        "deep.png": ((24, 20, 3), "uint16"),
+        "grüße 東京.png": ((24, 20, 3), "uint8"),
+        "one.png": ((2, 2, 3), "uint8"),
+        "cmyk.png": ((24, 20, 3), "uint8"),
+        "palette.png": ((24, 20, 3), "uint8"),
+    }
+
+
+def test_the_same_pixels_as_the_python_interface(
+    inputs: Path, weights: Path, tmp_path: Path
+) -> None:
+    import adasr
+
+    infer("-i", inputs / "rgb.png", "-o", tmp_path / "out", "-m", weights)
+    expected = adasr.Upscaler(weights, device="cpu")(read_image(inputs / "rgb.png"))
+    assert np.array_equal(read_image(tmp_path / "out" / "rgb.png"), expected)
+
+
+def test_tiles_and_output_options(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    done = infer(
+        "-i",
+        inputs / "rgb.png",
+        "-o",
+        tmp_path,
+        "-m",
+        weights,
+        "--tile",
+        4,
+        "--suffix",
+        "_x2",
+        "--ext",
+        "tiff",
+    )
+    assert done.returncode == 0, done.stderr
+    whole = infer("-i", inputs / "rgb.png", "-o", tmp_path, "-m", weights, "--tile", 0)
+    assert whole.returncode == 0
+    a = read_image(tmp_path / "rgb_x2.tiff").astype(int)
+    assert np.abs(a - read_image(tmp_path / "rgb.png")).max() <= 1
+
+
+def test_bad_files_are_named_and_do_not_stop_the_rest(
+    inputs: Path, weights: Path, tmp_path: Path
+) -> None:
+    (inputs / "text.png").write_text("no image")
+    (inputs / "empty.jpg").write_bytes(b"")
+    (inputs / "cut.png").write_bytes((inputs / "rgb.png").read_bytes()[:150])
+    done = infer("-i", inputs, "-o", tmp_path / "out", "-m", weights)
+    assert done.returncode == 1
+    assert "8 images upscaled" in done.stdout
+    assert len(done.stderr.splitlines()) == 3
+    for name in ("text.png", "empty.jpg", "cut.png"):
+        assert f"{inputs / name}: " in done.stderr
+        assert not (tmp_path / "out" / name).exists()
+    assert "Traceback" not in done.stderr
+
+
+def one_message(done: subprocess.CompletedProcess[str], *words: object) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert str(word) in done.stderr
+
+
+def test_nothing_to_do_is_one_message(weights: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    one_message(infer("-i", empty, "-o", tmp_path / "out", "-m", weights), empty)
+    (empty / "readme.txt").write_text("x")
+    one_message(infer("-i", empty, "-o", tmp_path / "out", "-m", weights), empty)
+    one_message(
+        infer("-i", tmp_path / "no", "-o", tmp_path / "out", "-m", weights), tmp_path / "no"
+    )
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.target,))
+
+
+def test_unusable_weights_are_one_message(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pth"
+    run = lambda: infer("-i", inputs, "-o", tmp_path / "out", "-m", bad)  # noqa: E731
+    one_message(run(), bad)
+    bad.write_text("not weights")
+    one_message(run(), bad)
+    torch.save({"params": {"unknown.weight": torch.zeros(3)}}, bad)
+    one_message(run(), bad)
+    bad.write_bytes(pickle.dumps({"params": Bomb(tmp_path / "ran")}))
+    one_message(run(), bad, "refused")
+    assert not (tmp_path / "ran").exists()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(weights.read_bytes()[:500])
+    one_message(infer("-i", inputs, "-o", tmp_path / "out", "-m", cut), cut)
+
+
+def test_an_output_that_cannot_be_written_is_said(
+    inputs: Path, weights: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    one_message(infer("-i", inputs, "-o", file / "out", "-m", weights), file / "out")
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--tile", "x"), ("--tile", "-3"), ("--ext", "xyz"), ("--device", "tpu9")]
+)
+def test_wrong_options_are_one_message(
+    inputs: Path, weights: Path, tmp_path: Path, wrong: tuple
+) -> None:
+    one_message(infer("-i", inputs, "-o", tmp_path / "out", "-m", weights, *wrong))
+
+
+def test_interrupted_work_goes_on(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    infer("-i", inputs, "-o", tmp_path / "out", "-m", weights)
+    kept = tmp_path / "out" / "rgb.png"
+    before = kept.stat().st_mtime_ns
+    (tmp_path / "out" / "gray.png").unlink()
+    done = infer("-i", inputs, "-o", tmp_path / "out", "-m", weights, "--skip-existing")
+    assert "1 images upscaled" in done.stdout
+    assert kept.stat().st_mtime_ns == before
