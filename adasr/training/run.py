@@ -59,10 +59,14 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
     """
     options.require_train()
     check_paths(options, "train")
-    precision = resolve_precision(options.train.precision, _device())
+    # Without a GPU, accelerate joins several processes only when told that a CPU is meant.
+    cpu = not torch.accelerator.is_available()
+    device = PartialState(cpu=cpu).device
+    assert device is not None
+    precision = resolve_precision(options.train.precision, device)
     # Accelerate remembers the precision of its first use in a process; another run may differ.
     AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(precision, precision))
+    accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
     folder = Path(options.path.experiments_root) / options.name
     with _only_run(folder, accelerator):
         resumed = _resume_point(options, folder, auto_resume, accelerator)
@@ -122,9 +126,10 @@ def _train(
         _resume(trainer, resumed, log)
     elif accelerator.is_main_process:
         write_text(folder / "options.yml", dump_options(options))
+    precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
     log.info(
         f"{options.name}: {options.network_g.type} x{options.scale}, {len(sites)} sites, "
-        f"{accelerator.num_processes} x {accelerator.device}, {accelerator.mixed_precision}, "
+        f"{accelerator.num_processes} x {accelerator.device.type}, {precision}, "
         f"{len(training_set)} images"
     )
     return _finish(trainer.run(), log, settings)
@@ -328,12 +333,6 @@ def _finish(result: TrainingResult, log: TrainingLog, settings: TrainSettings) -
     else:
         log.info(f"done: {result.iteration} iterations, weights in {log.folder / 'models'}")
     return result
-
-
-def _device() -> torch.device:
-    device = PartialState().device
-    assert device is not None
-    return device
 
 
 def _cores() -> int:

@@ -148,10 +148,11 @@ class Trainer:
                     self._report(iteration, losses)
                 if self.validate is not None and (last or iteration % settings.val_freq == 0):
                     self._validate(iteration)
-                if last or stop.signal is not None or iteration % settings.save_freq == 0:
+                stopped_by = self._agreed(stop.signal)
+                if last or stopped_by is not None or iteration % settings.save_freq == 0:
                     self.save()
-                if stop.signal is not None and not last:
-                    result.stopped_by = stop.signal
+                if stopped_by is not None and not last:
+                    result.stopped_by = stopped_by
                     break
         return result
 
@@ -234,6 +235,13 @@ class Trainer:
                 "smaller learning rate, train.grad_clip, or train.precision: fp32."
             )
         return False
+
+    def _agreed(self, signal: int | None) -> int | None:
+        """The signal that any process got: all stop after the same iteration, or none would."""
+        if self.accelerator.num_processes == 1:
+            return signal
+        own = torch.tensor([signal or 0], device=self.accelerator.device)
+        return int(cast(Tensor, self.accelerator.gather(own)).max()) or None
 
     def _set_learning_rate(self, iteration: int) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):

@@ -32,11 +32,13 @@ def test_training_mode_has_the_authors_mean_and_deviation(shared: Path) -> None:
             squares += out.square().sum(0, keepdim=True)
     mean = total / draws
     deviation = (squares / draws - mean.square()).sqrt()
-    # Two samples of 20,000 draws: their means differ by sigma * sqrt(2 / n), five times that bounds
-    # the largest of 8,064 values; a standard deviation varies by about sigma * sqrt(1 / n).
+    # Two means of 20,000 draws differ by about sigma * sqrt(2 / n); the largest of 8,064 such
+    # differences stays below 5.5 times that.
     bound = 5.5 * golden["train_std"] * (2 / draws) ** 0.5
     assert ((mean - golden["train_mean"]).abs() <= bound).all()
     ratio = deviation / golden["train_std"]
-    assert ratio.mean().item() == pytest.approx(1.0, abs=0.01)
+    # Products of 17 factors have long tails: over seeds this mean moves by 0.003, and the golden
+    # deviations are a sample of the same size themselves.
+    assert ratio.mean().item() == pytest.approx(1.0, abs=0.02)
     assert ratio.min() > 0.9
     assert ratio.max() < 1.1
