@@ -74,8 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _failed(f"{place}{error.strerror or error}.", 1)
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _failed(
+            "out of memory. Try smaller crops (gt_size), a smaller batch (batch_size_per_gpu), "
+            "a smaller network, or tiles (--tile).",
+            1,
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted.", 130)
+
+
+def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    from .inference.memory import is_out_of_memory
+
+    return isinstance(error, MemoryError) or is_out_of_memory(error)
 
 
 def _failed(message: str, code: int) -> int:

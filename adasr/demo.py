@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,9 @@ def run_demo(out: Path, opt: Path) -> int:
     options = load_options(
         opt,
         [
-            f"path.experiments_root={out / 'experiments'}",
-            f"datasets.train.dataroot_gt={out / 'images_sub'}",
-            f"datasets.val.dataroot_gt={images / 'val'}",
+            f"path.experiments_root={json.dumps(str(out / 'experiments'))}",
+            f"datasets.train.dataroot_gt={json.dumps(str(out / 'images_sub'))}",
+            f"datasets.val.dataroot_gt={json.dumps(str(images / 'val'))}",
         ],
     )
     result = run_training(options)

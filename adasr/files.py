@@ -34,6 +34,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (name, temporary):  # a person knows the file by its own name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -71,9 +71,3 @@ def pad_to(image: np.ndarray, size: int) -> np.ndarray:
     if below == right == 0:
         return image
     return np.pad(image, ((0, below), (0, right), (0, 0)), mode="reflect")
-
-
-def modcrop(image: np.ndarray, scale: int) -> np.ndarray:
-    """An (H, W, C) image cut at its bottom and right to multiples of ``scale``."""
-    height, width = image.shape[:2]
-    return image[: height - height % scale, : width - width % scale]

@@ -10,9 +10,9 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ..errors import DatasetError, OptionError
+from ..pixels import modcrop, to_eight_bit
 from ..registry import DATASET_REGISTRY
 from .checking import Progress, check_files
-from .crops import modcrop
 from .images import list_images, read_rgb, to_tensor
 from .listing import Problem, relative_names
 
@@ -77,7 +77,7 @@ class DegradedFolder(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         which, image = divmod(range(len(self))[index], len(self.files))
         path, name, recipe = self.files[image], self.names[image], self.recipes[which]
-        gt = np.ascontiguousarray(modcrop(_eight_bit(read_rgb(path)), self.scale))
+        gt = np.ascontiguousarray(modcrop(to_eight_bit(read_rgb(path)), self.scale))
         if gt.size == 0:
             raise DatasetError(path, f"is smaller than the scale {self.scale}", "Remove it.")
         lq = self.degrade(gt, recipe, self.scale, name)
@@ -92,10 +92,3 @@ class DegradedFolder(Dataset[dict[str, Any]]):
     def problems(self, on_done: Progress | None = None) -> list[Problem]:
         """(path, problem) of every file that cannot be decoded."""
         return check_files(self.files, on_done)
-
-
-def _eight_bit(image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.uint8:
-        return image
-    unit = image.astype(np.float64) / (65535 if image.dtype == np.uint16 else 1)
-    return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..errors import OptionError
+from ..errors import AdasrError, OptionError
 
 _ORDER, _ITEM = 0, 1  # two streams of random numbers under one seed
 
@@ -113,8 +113,8 @@ def train_loader(
         raise OptionError(f"must not be negative, got {num_workers}.", ("num_workers",))
     assert isinstance(dataset, Sized)
     sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
-    return DataLoader(
-        dataset,
+    return _Loader(
+        _Guarded(dataset),
         batch_sampler=sampler,
         num_workers=num_workers,
         collate_fn=collate,
@@ -126,8 +126,36 @@ def train_loader(
     )
 
 
+class _Guarded(Dataset[dict[str, Any]]):
+    """Turns errors into items: raised in a worker they would reach a person as a traceback."""
+
+    def __init__(self, dataset: Dataset[dict[str, Any]]) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Any) -> dict[str, Any]:
+        try:
+            return self.dataset[key]
+        except AdasrError as error:
+            return {"error": error}
+
+
+class _Loader(DataLoader[dict[str, Any]]):
+    def __iter__(self) -> Any:
+        return _raising(super().__iter__())
+
+
+def _raising(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        if "error" in batch:
+            raise batch["error"]
+        yield batch
+
+
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Items to a batch: tensors stacked to (N, ...), ``skipped`` joined, the rest listed."""
+    for item in items:
+        if "error" in item:
+            return item
     batch: dict[str, Any] = {}
     for key, value in items[0].items():
         values = [item[key] for item in items]

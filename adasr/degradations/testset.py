@@ -18,6 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from .. import pixels
 from ..errors import AdasrError, DatasetError, ImageReadError, OptionError, did_you_mean
 from ..files import write_text
 from ..version import __version__
@@ -74,7 +75,7 @@ def modcrop(image: np.ndarray, scale: int) -> np.ndarray:
     h, w = image.shape[:2]
     if min(h, w) < scale:
         raise OptionError(f"{scale} is larger than the image of {h}x{w} pixels.", ("scale",))
-    return image[: h - h % scale, : w - w % scale]
+    return pixels.modcrop(image, scale)
 
 
 def degrade(image: np.ndarray, recipe: str, scale: int, name: str) -> np.ndarray:
@@ -166,7 +167,7 @@ def write_testset(
     report, entries = TestsetReport(), {}
     for file, name in zip(files, names, strict=True):
         try:
-            gt = modcrop(_eight_bit(read(file)), scale)
+            gt = modcrop(pixels.to_eight_bit(read(file)), scale)
         except (ImageReadError, OptionError) as error:
             report.failures[file] = str(error)
         else:
@@ -221,17 +222,10 @@ def verify_testset(folder: Path, read: Callable[[Path], np.ndarray]) -> dict[str
     problems = {}
     for name, checksum in images.items():
         try:
-            pixels = np.ascontiguousarray(read(folder / name))
+            found = np.ascontiguousarray(read(folder / name))
         except AdasrError as error:
             problems[name] = str(error)
         else:
-            if hashlib.sha256(pixels.tobytes()).hexdigest() != checksum:
+            if hashlib.sha256(found.tobytes()).hexdigest() != checksum:
                 problems[name] = "the pixels are not those of the manifest"
     return problems
-
-
-def _eight_bit(image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.uint8:
-        return image
-    unit = image / (65535 if image.dtype == np.uint16 else 1)
-    return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)

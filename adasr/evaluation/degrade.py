@@ -51,6 +51,7 @@ def write_testsets(
         )
         failures.update(report.failures)
         tell(f"{recipe}: {len(report.written)} images in {target / recipe}")
-    for problem in failures.values():
-        tell(f"failed: {problem}")
+    for path, problem in failures.items():
+        told = problem if str(path) in problem else f"{path}: {problem}"
+        tell(f"failed: {told}")
     return 1 if failures else 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from ..errors import OptionError
+from ..inference.upscaler import choose_device
 from ..options import Options, check_paths
 from ..weights import build_network, load_into
 from .build import make_datasets, make_metrics
@@ -41,11 +40,11 @@ def run_test(options: Options, tell: Callable[[str], None]) -> bool:
     if not metrics:
         with options.at("val", "metrics"):
             raise OptionError("no metric can be had here.", hint="E.g. psnr: {crop_border: 4}.")
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    device = choose_device()
     with options.at("network_g"):
         network = build_network(options.network_g.options)
     load_into(network, weights, options.path.strict_load_g)
-    network.to(device or "cpu").eval()
+    network.to(device).eval()
     folder = Path(options.path.results_root) / options.name
     found: list[Evaluation] = []
     for name, dataset in datasets.items():

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import AdasrError, FileError, ImageWriteError
+from ..inference.memory import is_out_of_memory
+from ..inference.tiles import pad_to_multiple
 from ..metrics import Metric, MetricError
+from ..weights.build import evaluation_mode
 from .baseline import Bicubic
 from .scores import Evaluation, ImageScore
 
@@ -99,7 +101,7 @@ def evaluate(
     device = torch.device(device) if device is not None else _device_of(network)
     network.to(device)
     result = _empty(model, dataset_name, metrics, baseline)
-    with _evaluating(network):
+    with evaluation_mode(network):
         for done in _results(network, dataset, metrics, device, precision, result.baseline):
             problem = done.problem
             if done.sr is not None:
@@ -125,7 +127,11 @@ def restore(network: nn.Module, lq: Tensor, precision: Precision = "fp32") -> Te
         precision: of the computation.
     """
     height, width = lq.shape[-2:]
-    padded = _padded(lq[None], int(getattr(network, "size_multiple", 1)))
+    padded = pad_to_multiple(
+        lq[None],
+        int(getattr(network, "size_multiple", 1)),
+        int(getattr(network, "size_minimum", 1)),
+    )
     with torch.no_grad(), _autocast(lq.device, precision):
         sr = network(padded).float()
     if precision != "fp32" and not sr.isfinite().all():
@@ -154,7 +160,9 @@ def _results(
         done = ImageResult(index, total, item["name"], item["recipe"], lq=lq, gt=gt)
         try:
             sr = restore(network, lq.to(device), precision)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             height, width = lq.shape[-2:]
             yield replace(done, problem=f"out of memory for an LQ of {width}x{height}")
             continue
@@ -213,33 +221,11 @@ def _empty(model: str, dataset: str, metrics: Mapping[str, Metric], baseline: bo
     )
 
 
-@contextlib.contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode; each module gets its own mode back, since some may be frozen."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def _autocast(
     device: torch.device, precision: Precision
 ) -> contextlib.AbstractContextManager[object]:
     # Off for fp32 too: the caller's own autocast must not reach the scores.
     return torch.autocast(device.type, dtype=_DTYPES.get(precision), enabled=precision in _DTYPES)
-
-
-def _padded(lq: Tensor, multiple: int) -> Tensor:
-    height, width = lq.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if not (bottom or right):
-        return lq
-    # Reflection has no more pixels to give than the image is wide.
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return F.pad(lq, (0, right, 0, bottom), mode=mode)
 
 
 def _device_of(network: nn.Module) -> torch.device:

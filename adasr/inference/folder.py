@@ -69,6 +69,9 @@ def upscale_folder(
         ImageWriteError: the target folder cannot be made.
     """
     source, target = Path(source), Path(target)
+    if suffix != Path(f"x{suffix}").name[1:]:
+        hint = "It is added to the names of files; name a folder with the output option."
+        raise OptionError(f"'{suffix}' is no part of a file name.", ("suffix",), hint)
     plan = _plan(source, target, suffix, _extension(ext))
     _make(target)
     taken = set(plan.values())

@@ -62,7 +62,7 @@ def _starts(options: Options, phase: str | None) -> Iterator[OptionError]:
     if path.pretrain_network_g is not None:
         yield from _file(path.pretrain_network_g, ("path", "pretrain_network_g"))
     if path.resume_state is not None and phase != "test":
-        yield from _file(path.resume_state, ("path", "resume_state"), folders_too=True)
+        yield from _file(path.resume_state, ("path", "resume_state"))
     for key in ("experiments_root", "results_root"):
         root = getattr(path, key)
         if root.exists() and not root.is_dir():

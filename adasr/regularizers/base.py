@@ -48,6 +48,12 @@ def find_channel_axis(x: Tensor, channel_axis: int | None = None) -> int:
         OptionError: ``x`` has another number of dimensions and ``channel_axis`` is not given.
     """
     if channel_axis is not None:
+        if not -x.dim() < channel_axis < x.dim() or channel_axis == 0:
+            raise OptionError(
+                f"a feature of shape {tuple(x.shape)} has no axis {channel_axis} for channels.",
+                ("channel_axis",),
+                "Axis 0 holds the samples; 1 or -1 are usual.",
+            )
         return channel_axis % x.dim()
     if x.dim() not in (3, 4):
         raise OptionError(

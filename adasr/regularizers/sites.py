@@ -18,6 +18,7 @@ from .base import Regularizer
 
 RESERVED_PREFIX = "adasr_regularizers"
 _INPUT = ":input"
+_BY_KEYWORD = "the module at a site gets its input by keyword; use the output of another module."
 
 
 @dataclass(eq=False)
@@ -52,6 +53,8 @@ class _InputHook:
         self.regularizer = regularizer
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if not args:
+            raise OptionError(_BY_KEYWORD, ("sites",))
         return (self.regularizer(args[0]), *args[1:])
 
 
@@ -195,6 +198,8 @@ def _probe(net: nn.Module, names: list[str], example: Tensor) -> dict[str, Tenso
 
 def _recorder(seen: dict[str, Tensor], name: str) -> Callable[..., None]:
     def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor | None = None) -> None:
+        if output is None and not args:
+            raise OptionError(_BY_KEYWORD, ("sites",))
         seen.setdefault(name, args[0] if output is None else output)
 
     return record

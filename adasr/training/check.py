@@ -2,80 +2,127 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..errors import TrainingError
 from ..evaluation.build import make_datasets, make_metrics
-from ..options import Options
+from ..evaluation.validate import evaluate
+from ..options import Options, check_paths
+from ..weights import build_network
+from .log import read_metrics
 from .run import make_training_set, run_training
+
+_TRIAL_ITERATIONS = 3
 
 
 def check_training(options: Options, tell: Callable[[str], None]) -> bool:
-    """Decode every file of every dataset, build every part, and train two iterations for trial.
+    """Decode every file, build every part, score an image of each set and train for trial.
 
-    The trial runs with the real network, batch size and precision in a temporary folder.
+    The trial runs three iterations with the real network, batch size and precision, in a temporary
+    folder where the experiment would be written.
 
     Args:
         options: checked options.
         tell: takes lines for a person.
 
     Returns:
-        Whether every file can be read.
+        Whether every file can be read and every metric be taken.
 
     Raises:
         AdasrError: what would have ended the training before or in its first iterations.
     """
     options.require_train()
-    whole = True
-    scored = make_datasets(options, options.datasets.scored)
+    check_paths(options, "train")
+    scored = make_datasets(options, options.validation_datasets)
     datasets: dict[str, Any] = {"train": make_training_set(options), **scored}
+    whole = True
     for name, dataset in datasets.items():
         problems = dataset.problems()
-        for _, problem in problems:
-            tell(f"{name}: {problem}")
+        for path, problem in problems:
+            tell(f"{name}: {problem}" if str(path) in problem else f"{name}: {path}: {problem}")
         whole = whole and not problems
         tell(f"{name}: {len(dataset)} images, {len(problems)} cannot be read")
-    metrics = make_metrics(options, tell)
-    tell(f"metrics: {', '.join(metrics) or 'none'}")
-    seconds = _trial(options)
-    total = options.train.total_iter
-    tell(f"one iteration: {seconds:.2f} s; {total} take {total * seconds / 3600:.1f} h")
+    whole = _scores(options, scored, tell) and whole
+    seconds, total = _trial(options), options.train.total_iter
+    tell(f"one iteration: {seconds:.3g} s; {total} take {total * seconds / 3600:.3g} h")
     tell(f"peak memory: {_peak_memory() / 2**30:.2f} GiB")
-    tell("ready to train" if whole else "the files above will be skipped in training")
+    tell("ready to train" if whole else "not all is well, see above; unreadable files are skipped")
     return whole
 
 
+def _scores(options: Options, datasets: Mapping[str, Any], tell: Callable[[str], None]) -> bool:
+    """Score the first image of each dataset with an untrained network."""
+    metrics = make_metrics(options, tell)
+    with options.at("network_g"):
+        network = build_network(options.network_g.options)
+    failures: dict[str, str] = {}
+    for name, dataset in datasets.items():
+        found = evaluate(network, _First(dataset), metrics)
+        failures |= {f"{name}: {image}": problem for image, problem in found.failures.items()}
+    for place, problem in failures.items():
+        tell(f"{place}: {problem}")
+    tell(f"metrics: {', '.join(metrics) or 'none'}")
+    return not failures
+
+
+class _First:
+    """The first image of a dataset."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[index]
+
+
 def _trial(options: Options) -> float:
-    """Seconds of the second of two iterations, run through the real loop."""
-    with tempfile.TemporaryDirectory(prefix="adasr-check-") as folder:
-        begin = time.perf_counter()
-        run_training(_shortened(options, Path(folder)))
-        return (time.perf_counter() - begin) / 2
+    """Seconds of the last iteration of a short run through the real loop."""
+    root = options.path.experiments_root.absolute()
+    while not root.exists():
+        root = root.parent
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix=".adasr-check-", dir=root)
+    except OSError as error:
+        raise TrainingError(
+            f"{options.path.experiments_root}: cannot be written ({error.strerror}). Choose "
+            "another place with path.experiments_root."
+        ) from None
+    with temporary as folder:
+        run_training(_shortened(options, Path(folder)), quiet=True)
+        last = read_metrics(Path(folder) / options.name)[-1]
+        return 1.0 / last["iterations_per_second"]
 
 
 def _shortened(options: Options, folder: Path) -> Options:
-    """The same run, two iterations long, in ``folder``, without validation and outside logs."""
-    return options.model_copy(
-        update={
-            "train": options.train.model_copy(update={"total_iter": 2}),
-            "path": options.path.model_copy(
-                update={"experiments_root": folder, "resume_state": None}
-            ),
-            "logger": options.logger.model_copy(update={"use_tb_logger": False, "wandb": None}),
-            "val": None,
-        }
+    """The same run, a few iterations long, in ``folder``, without validation and outside logs."""
+    train = options.train.model_copy(update={"total_iter": _TRIAL_ITERATIONS})
+    path = options.path.model_copy(update={"experiments_root": folder, "resume_state": None})
+    logger = options.logger.model_copy(
+        update={"use_tb_logger": False, "wandb": None, "print_freq": 1}
     )
+    changes = {"train": train, "path": path, "logger": logger, "val": None}
+    return options.model_copy(update=changes)
 
 
 def _peak_memory() -> int:
+    """Bytes at the highest point so far: of the GPU where there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
+    if os.name == "nt":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

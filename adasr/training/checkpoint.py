@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 from ..errors import TrainingError, WeightsError
 from ..files import atomic_path
 
-_STATE = re.compile(r"(\d+)\.state")
+STATE = r"(\d+)\.state"
+WEIGHTS = r"net_g_(\d+)\.safetensors"
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -23,21 +25,23 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         TrainingError: the disk is full or the place cannot be written; earlier states are kept.
     """
-    write_or_explain(path, lambda temporary: torch.save(state, temporary))
+    with explained(path), atomic_path(path) as temporary:
+        torch.save(state, temporary)
 
 
-def write_or_explain(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` with a temporary path that becomes ``path``, or say why that failed.
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a failed write of ``path`` into a message that says what is kept.
 
     Raises:
         TrainingError: the disk is full or the place cannot be written; earlier files are kept.
     """
     try:
-        with atomic_path(path) as temporary:
-            write(temporary)
+        yield
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or error
         raise TrainingError(
-            f"{path}: cannot be saved ({error}). Free some space or choose another place; "
+            f"{path}: cannot be saved ({reason}). Free some space or choose another place; "
             "the checkpoints saved before are untouched, and --auto-resume goes on from the last."
         ) from error
 
@@ -65,7 +69,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def saved_states(folder: Path) -> list[Path]:
     """The training states of a folder, newest iteration first."""
-    found = [(int(m[1]), p) for p in folder.glob("*.state") if (m := _STATE.fullmatch(p.name))]
+    found = [(int(m[1]), p) for p in folder.glob("*.state") if (m := re.fullmatch(STATE, p.name))]
     return [path for _, path in sorted(found, reverse=True)]
 
 
@@ -87,6 +91,15 @@ def prune(folder: Path, pattern: str, keep: int) -> None:
     numbered = [(int(m[1]), p) for p in folder.iterdir() if (m := expression.fullmatch(p.name))]
     for _, path in sorted(numbered, reverse=True)[max(1, keep) :]:
         path.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path, pattern: str, after: int) -> None:
+    """Rename files of iterations above ``after``: a run that goes back must not mix with them."""
+    expression = re.compile(pattern)
+    for path in folder.glob("*"):
+        match = expression.fullmatch(path.name)
+        if match and int(match[1]) > after:
+            path.replace(path.with_name(f"{path.name}.superseded"))
 
 
 def random_state() -> dict[str, Any]:

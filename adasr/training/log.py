@@ -8,12 +8,26 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..files import write_text
+
+
+class WandbRun(Protocol):
+    """Where Weights & Biases logs to."""
+
+    @property
+    def project(self) -> str:
+        """Its project."""
+        ...
+
+    @property
+    def resume_id(self) -> str | None:
+        """The run to go on with."""
+        ...
 
 
 class TrainingLog:
@@ -25,7 +39,8 @@ class TrainingLog:
         start_iter: iterations done before; later lines of ``metrics.jsonl`` are taken out.
         active: whether this process writes.
         tensorboard: write TensorBoard events to ``folder/tb``.
-        wandb: arguments of ``wandb.init``, or None.
+        wandb: the W&B project to log to, or None.
+        quiet: nothing on the console.
     """
 
     def __init__(
@@ -35,10 +50,11 @@ class TrainingLog:
         start_iter: int = 0,
         active: bool = True,
         tensorboard: bool = True,
-        wandb: Mapping[str, Any] | None = None,
+        wandb: WandbRun | None = None,
+        quiet: bool = False,
     ) -> None:
         self.folder, self.active = folder, active
-        self.console = Console(quiet=not active, highlight=False)
+        self.console = Console(quiet=quiet or not active, highlight=False)
         self._logger = logging.getLogger(f"adasr.training.{folder.name}")
         self._logger.propagate = False
         self._logger.setLevel(logging.INFO)
@@ -111,13 +127,23 @@ class TrainingLog:
             self._logger.log(level, message)
             self.console.print(message, style=style, markup=False, soft_wrap=True)
 
-    def _start_wandb(self, arguments: Mapping[str, Any]) -> Any:
+    def _start_wandb(self, wanted: WandbRun) -> Any:
         if importlib.util.find_spec("wandb") is None:
             self.warn("W&B is asked for but not installed (pip install wandb); going on without.")
             return None
         import wandb  # type: ignore[import-not-found]
 
-        return wandb.init(dir=str(self.folder), name=self.folder.name, **arguments)
+        try:
+            return wandb.init(
+                project=wanted.project,
+                id=wanted.resume_id,
+                resume="allow",
+                name=self.folder.name,
+                dir=str(self.folder),
+            )
+        except Exception as error:  # a service that does not answer must not end a training
+            self.warn(f"W&B does not start ({error}); going on without.")
+            return None
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

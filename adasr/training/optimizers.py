@@ -65,6 +65,8 @@ def _fused(
         raise OptionError(f"each must lie in [0, 1), got {list(betas)}.", ("betas",))
     if weight_decay < 0:
         raise OptionError(f"must not be negative, got {weight_decay}.", ("weight_decay",))
+    if eps <= 0:
+        raise OptionError(f"must be above 0, got {eps}.", ("eps",))
     params = list(params)
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in params)
     return kind(params, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=fused)

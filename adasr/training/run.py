@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -37,14 +37,16 @@ from ..registry import (
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site, attach
 from ..weights import build_network, load_into
-from .checkpoint import load_state, newest_state, saved_states
+from .checkpoint import STATE, WEIGHTS, load_state, newest_state, saved_states, set_aside
 from .log import TrainingLog
 from .lr import LearningRate
 from .precision import resolve_precision
-from .trainer import MakePairs, Trainer, TrainingResult, TrainSettings, Validate
+from .trainer import MakePairs, Trainer, TrainingResult, TrainSettings, Validate, scalar
 
 
-def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
+def run_training(
+    options: Options, auto_resume: bool = False, quiet: bool = False
+) -> TrainingResult:
     """Train as ``options`` say; the results stand in ``experiments_root/name``.
 
     Args:
@@ -52,6 +54,7 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
         auto_resume: go on from the newest readable state of the experiment, if there is one.
             Without it (and without ``path.resume_state``) an experiment that is there already is
             renamed, never overwritten.
+        quiet: nothing on the console.
 
     Raises:
         OptionError: an option that only shows to be wrong when its part is built.
@@ -63,7 +66,8 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
     cpu = not torch.accelerator.is_available()
     device = PartialState(cpu=cpu).device
     assert device is not None
-    precision = resolve_precision(options.train.precision, device)
+    with options.at("train"):
+        precision = resolve_precision(options.train.precision, device)
     # Accelerate remembers the precision of its first use in a process; another run may differ.
     AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
@@ -76,7 +80,8 @@ def run_training(options: Options, auto_resume: bool = False) -> TrainingResult:
             resumed["iteration"] if resumed else 0,
             accelerator.is_main_process,
             options.logger.use_tb_logger,
-            options.logger.wandb.model_dump(exclude_none=True) if options.logger.wandb else None,
+            options.logger.wandb,
+            quiet,
         ) as log:
             return _train(options, accelerator, folder, resumed, log)
 
@@ -219,10 +224,22 @@ def make_losses(options: Options) -> dict[str, nn.Module]:
     for name, (key, component) in wanted.items():
         if component is not None:
             with options.at("train", key):
-                losses[name] = LOSS_REGISTRY.build(component.options)
+                losses[name] = _tried(LOSS_REGISTRY.build(component.options), component.type)
     if not losses:
         raise OptionError("no loss is left to train with.", ("train", "pixel_opt"))
     return losses
+
+
+def _tried(loss: nn.Module, name: str) -> nn.Module:
+    """The loss, after a call: those of other packages may want something else than (SR, GT)."""
+    gray = torch.full((1, 3, 64, 64), 0.5)
+    try:
+        scalar(loss(gray, gray))
+    except Exception as error:  # whatever a loss of another package raises
+        raise OptionError(
+            f"{name} cannot compare SR with GT ({error}).", hint="Choose another loss."
+        ) from None
+    return loss
 
 
 def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate | None:
@@ -262,40 +279,45 @@ def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate
 @contextlib.contextmanager
 def _only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     """Hold the experiment's folder, so that two runs never write over each other."""
-    if not accelerator.is_local_main_process:
-        yield
-        return
-    place = folder.parent / f".{folder.name}.lock"
+    lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=0)
+    problem = ""
+    if accelerator.is_main_process:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            problem = f"{folder}: another training works there now. Wait for it, or change 'name'."
+        except OSError as error:
+            problem = (
+                f"{folder.parent}: cannot be written ({error.strerror}). Choose another place with "
+                "path.experiments_root."
+            )
+    # Every process must hear of it, or the others would wait for the first one for ever.
+    (problem,) = broadcast_object_list([problem])
+    if problem:
+        raise TrainingError(problem)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place, timeout=0):
-            yield
-    except Timeout:
-        raise TrainingError(
-            f"{folder}: another training works there now. Wait for it, or change 'name'."
-        ) from None
-    except PermissionError as error:
-        raise TrainingError(
-            f"{place.parent}: cannot be written ({error.strerror}). Choose another place with "
-            "path.experiments_root."
-        ) from None
+        yield
+    finally:
+        lock.release()
 
 
 def _resume_point(
     options: Options, folder: Path, auto_resume: bool, accelerator: Accelerator
 ) -> dict[str, Any] | None:
     """The state to go on from, if any; without one an older experiment is moved out of the way."""
-    if options.path.resume_state is not None:
-        return load_state(options.path.resume_state)
+    states = folder / "training_states"
     if auto_resume:
-        warn = accelerator.print
-        _, state = newest_state(folder / "training_states", warn)
-        if state is None and saved_states(folder / "training_states"):
+        _, state = newest_state(states, accelerator.print)
+        if state is None and saved_states(states):
             raise TrainingError(
                 f"{folder}: none of its training states can be read, nothing to go on from. "
                 "Start anew without --auto-resume; the folder will be renamed, not overwritten."
             )
-        return state
+        if state is not None or options.path.resume_state is None:
+            return state
+    if options.path.resume_state is not None:
+        return load_state(options.path.resume_state)
     if accelerator.is_main_process and folder.exists() and any(folder.iterdir()):
         stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")
         archived = folder.with_name(f"{folder.name}_archived_{stamp}")
@@ -311,6 +333,9 @@ def _resume(trainer: Trainer, state: dict[str, Any], log: TrainingLog) -> None:
     for line in difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0):
         if line[0] in "+-" and not line.startswith(("+++", "---")):
             log.warn(f"options differ from the saved run: {line}")
+    if trainer.accelerator.is_main_process:
+        set_aside(trainer.folder / "training_states", STATE, state["iteration"])
+        set_aside(trainer.folder / "models", WEIGHTS, state["iteration"])
     try:
         trainer.resume(state)
     except (RuntimeError, ValueError, KeyError) as error:

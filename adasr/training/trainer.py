@@ -20,7 +20,15 @@ from ..errors import TrainingError
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..weights import save_network
-from .checkpoint import prune, random_state, restore_random_state, save_state, write_or_explain
+from .checkpoint import (
+    STATE,
+    WEIGHTS,
+    explained,
+    prune,
+    random_state,
+    restore_random_state,
+    save_state,
+)
 from .ema import EMA
 from .log import TrainingLog
 from .lr import LearningRate, learning_rate
@@ -120,6 +128,7 @@ class Trainer:
         self.nonfinite = 0
         self._saved_random_state: dict[str, Any] | None = None
         self._seconds = {"data": 0.0, "degradation": 0.0, "total": 0.0}
+        self._since_report = 0
 
     def run(self) -> TrainingResult:
         """Train to the end, or until a signal asks to stop; the state is saved either way.
@@ -142,6 +151,7 @@ class Trainer:
                 losses = self._optimize(batches, iteration)
                 result.iteration = iteration
                 self._seconds["total"] += time.perf_counter() - begin
+                self._since_report += 1
 
                 last = iteration == settings.total_iter
                 if losses is not None and (last or iteration % settings.print_freq == 0):
@@ -168,7 +178,7 @@ class Trainer:
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 with accelerator.autocast():
                     sr = self.model(lq)
-                losses = {name: _scalar(loss(sr.float(), gt)) for name, loss in self.losses.items()}
+                losses = {name: scalar(loss(sr.float(), gt)) for name, loss in self.losses.items()}
                 total = torch.stack(list(losses.values())).sum()
                 accelerator.backward(total / parts)
             for name, value in losses.items():
@@ -185,10 +195,7 @@ class Trainer:
     ) -> tuple[Tensor, Tensor, list[str]]:
         begin = time.perf_counter()
         batch = next(batches)
-        for path, problem in batch["skipped"]:
-            if path not in self.result.skipped_files:
-                self.result.skipped_files[path] = problem
-                self.log.warn(f"skipped {path}: {problem}")
+        self._note_skipped(dict(batch["skipped"]))
         device = self.accelerator.device
         gt = batch["gt"].to(device, non_blocking=True)
         loaded = time.perf_counter()
@@ -200,6 +207,13 @@ class Trainer:
             lq, gt = self.make_pairs(gt, generator(self.settings.seed, rank, iteration, part))
         self._seconds["degradation"] += time.perf_counter() - loaded
         return lq, gt, list(batch["path"])
+
+    def _note_skipped(self, skipped: Mapping[str, str]) -> None:
+        told = self.result.skipped_files if self.accelerator.is_main_process else skipped
+        for path, problem in skipped.items():
+            if path not in told:
+                self.log.warn(f"skipped {path}: {problem}")
+        self.result.skipped_files.update(skipped)
 
     def _gradients_are_finite(
         self, losses: Mapping[str, Tensor], iteration: int, paths: list[str]
@@ -222,6 +236,8 @@ class Trainer:
             return True
         self.nonfinite += 1
         self.optimizer.zero_grad(set_to_none=True)
+        if accelerator.scaler is not None:
+            accelerator.scaler.update()  # it was asked to unscale and must end this step too
         found = ", ".join(f"{name} = {float(value):g}" for name, value in losses.items())
         self.log.warn(
             f"iteration {iteration}: loss or gradient is not finite ({found}, gradient norm "
@@ -249,8 +265,7 @@ class Trainer:
 
     def _report(self, iteration: int, losses: Mapping[str, Tensor]) -> None:
         seconds, self._seconds = self._seconds, dict.fromkeys(self._seconds, 0.0)
-        count = iteration % self.settings.print_freq or self.settings.print_freq
-        count = min(count, iteration)
+        count, self._since_report = self._since_report, 0
         values = {name: float(value) for name, value in losses.items()}
         speed = count / max(seconds["total"], 1e-9)
         weights = [site.weight for site in self.sites]
@@ -293,21 +308,22 @@ class Trainer:
             TrainingError: the disk is full or the place cannot be written.
         """
         states = gather_object([random_state()])
+        for skipped in gather_object([self.result.skipped_files]):
+            self._note_skipped(skipped)
         if self.accelerator.is_main_process:
             iteration, keep = self.result.iteration, self.settings.keep_checkpoints
             models, folder = self.folder / "models", self.folder / "training_states"
             self._save_weights(str(iteration), iteration)
             save_state(folder / f"{iteration}.state", self._state(states))
-            prune(models, r"net_g_(\d+)\.safetensors", keep)
-            prune(folder, r"(\d+)\.state", keep)
+            prune(models, WEIGHTS, keep)
+            prune(folder, STATE, keep)
         self.accelerator.wait_for_everyone()
 
     def _save_weights(self, label: str, iteration: int) -> None:
         path = self.folder / "models" / f"net_g_{label}.safetensors"
         metadata = {**self.metadata, "iteration": str(iteration)}
-        write_or_explain(
-            path, lambda temporary: save_network(temporary, self.ema.network, metadata)
-        )
+        with explained(path):
+            save_network(path, self.ema.network, metadata)
 
     def _state(self, random_states: list[dict[str, Any]]) -> dict[str, Any]:
         scaler = self.accelerator.scaler
@@ -344,7 +360,7 @@ def generator(*key: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
-def _scalar(loss: Any) -> Tensor:
+def scalar(loss: Any) -> Tensor:
     """A loss as one number; some of BasicSR's give a pair of which one part may be None."""
     if isinstance(loss, Tensor):
         return loss

@@ -138,6 +138,35 @@ def test_test_refuses_weights_of_another_network(
         assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ("path.experiments_root=FILE/exp", 1, "cannot be written"),
+        ("datasets.train.dataroot_gt=nowhere", 2, "datasets.train.dataroot_gt"),
+        ("val.metrics.psnr.crop_border=5000", 1, "crop"),
+        ("train.precision=fp16", 2, "train.precision"),
+        ("train.optim_g.eps=-1", 2, "train.optim_g.eps"),
+        ("regularizer.channel_axis=7", 2, "no axis 7"),
+    ],
+)
+def test_check_finds_what_would_end_the_training(
+    recipe: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: str,
+    code: int,
+    words: str,
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert (
+        main(["check", "-opt", str(recipe()), "--set", change.replace("FILE", str(file))]) == code
+    )
+    told = capsys.readouterr()
+    assert words in told.out + told.err
+    assert "ready to train" not in told.out
+
+
 def test_check_finds_the_unreadable_file(
     recipe: Callable[..., Path], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -170,7 +170,14 @@ def test_an_output_that_cannot_be_written_is_said(
 
 
 @pytest.mark.parametrize(
-    "wrong", [("--tile", "x"), ("--tile", "-3"), ("--ext", "xyz"), ("--device", "tpu9")]
+    "wrong",
+    [
+        ("--suffix", "../x"),
+        ("--tile", "x"),
+        ("--tile", "-3"),
+        ("--ext", "xyz"),
+        ("--device", "tpu9"),
+    ],
 )
 def test_wrong_options_are_one_message(
     inputs: Path, weights: Path, tmp_path: Path, wrong: tuple

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from adasr.data.crops import Crop, draw_crop, modcrop, pad_to
+from adasr.data.crops import Crop, draw_crop, pad_to
+from adasr.pixels import modcrop
 
 
 def test_crops_are_frozen():

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from adasr.errors import OptionError, TrainingError
+from adasr.errors import DatasetError, OptionError, TrainingError
 from adasr.options import Options, load_options
 from adasr.training import run
 from adasr.training.checkpoint import load_state, save_state
@@ -183,6 +183,105 @@ def test_last_k_and_the_best_are_kept(options: MakeOptions) -> None:
     assert models == {f"net_g_{x}.safetensors" for x in ("7", "8", "best")}
     assert result.best_iteration in (4, 8)
     assert any((folder_of(made) / "tb").iterdir())
+
+
+def test_going_back_sets_the_later_files_aside(options: MakeOptions) -> None:
+    logger = {"save_checkpoint_freq": 2, "keep_checkpoints": 3}
+    run_training(options(logger=logger))
+    folder = folder_of(options())
+    start = str(folder / "training_states" / "4.state")
+    root = str(folder.parent)
+    back = {"experiments_root": root, "resume_state": start}
+    changed = options(logger=logger, path=back, train={"total_iter": 5})
+    assert run_training(changed).iteration == 5
+    states = {p.name for p in (folder / "training_states").iterdir()}
+    assert states == {"4.state", "5.state", "6.state.superseded", "8.state.superseded"}
+    # The newest state wins over the one to start from, or a requeued job would never end.
+    assert run_training(changed, auto_resume=True).iteration == 5
+    longer = options(logger=logger, path=back, train={"total_iter": 7})
+    assert run_training(longer, auto_resume=True).iteration == 7
+    assert "resumed after iteration 5" in (folder / "train.log").read_text()
+
+
+def test_fp16_goes_on_after_a_loss_that_is_not_finite(
+    options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU accelerate makes a scaler; here it is given one for the CPU."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+
+    class Scaling(run.Accelerator):
+        def __init__(self, **options: object) -> None:
+            super().__init__(**options)
+            self.scaler = scaler
+
+        def unscale_gradients(self, optimizer: object = None) -> None:
+            scaler.unscale_(self._optimizers[0].optimizer)
+
+    monkeypatch.setattr(run, "Accelerator", Scaling)
+    monkeypatch.setattr(run, "make_losses", lambda _: {"l_pix": Exploding(range(2, 5))})
+    result = run_training(options())
+    assert result.iteration == 8
+    assert scaler.get_scale() < 2.0**10
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_unreadable_files_are_one_message(
+    options: MakeOptions, tmp_path: Path, workers: int
+) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "a.png").write_bytes(b"x")
+    made = options(
+        datasets={
+            "train": {
+                "type": "ImageFolder",
+                "dataroot_gt": str(bad),
+                "gt_size": 32,
+                "batch_size_per_gpu": 2,
+                "num_worker_per_gpu": workers,
+            }
+        }
+    )
+    with pytest.raises(DatasetError) as caught:
+        run_training(made)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_wandb_gets_the_run_to_go_on_with(
+    options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+    import sys
+    from types import SimpleNamespace
+
+    seen: dict = {}
+
+    class Run:
+        def log(self, values: dict, step: int) -> None:
+            seen.setdefault("steps", []).append(step)
+
+        def finish(self) -> None:
+            seen["finished"] = True
+
+    def init(*, project: str, id: str | None, resume: str, name: str, dir: str) -> Run:
+        seen.update(project=project, id=id, resume=resume, name=name)
+        return Run()
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: object() if name == "wandb" else find(name)
+    )
+    run_training(options(logger={"wandb": {"project": "sr", "resume_id": "abc"}}))
+    assert (seen["project"], seen["id"], seen["resume"]) == ("sr", "abc", "allow")
+    assert seen["finished"]
+    assert 8 in seen["steps"]
+
+
+def test_a_loss_of_another_signature_is_refused(options: MakeOptions, basicsr: object) -> None:
+    loss = {"type": "GANLoss", "gan_type": "vanilla"}
+    with pytest.raises(OptionError, match="GANLoss cannot compare SR with GT"):
+        run_training(options(train={"pixel_opt": loss}))
 
 
 def test_pretrained_weights_are_the_start(options: MakeOptions) -> None:
