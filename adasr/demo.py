@@ -141,14 +141,14 @@ def draw_training(records: Sequence[dict[str, Any]], path: Path) -> Path:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot([r["iteration"] for r in train], [r["l_pix"] for r in train])
     left.set(xlabel="iteration", ylabel="L1 loss", title="training loss")
-    keys = sorted({k for r in val for k in r if k.endswith("/psnr")}, key=lambda k: k.count("/"))
-    for key in keys:
+    keys = dict.fromkeys(k for r in val for k in r if k.endswith("/psnr"))
+    for key in sorted(keys, key=lambda k: k.count("/")):
         mean = key.count("/") == 1
         label = "mean" if mean else key.split("/")[1]
         points = [(r["iteration"], r[key]) for r in val if key in r]
         right.plot(*zip(*points, strict=True), label=label, lw=2.5 if mean else 1, marker="o", ms=3)
     right.set(xlabel="iteration", ylabel="PSNR (dB)", title="validation, averaged weights")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
     pyplot.close(figure)
