@@ -262,9 +262,9 @@ def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate
             for image, problem in result.failures.items():
                 log.warn(f"{name}: {image}: {problem}")
             for label in metrics:
+                scores[f"{name}/{label}"] = result.mean(label)
                 for recipe in result.recipes if len(result.recipes) > 1 else []:
                     scores[f"{name}/{recipe}/{label}"] = result.mean(label, recipe)
-                scores[f"{name}/{label}"] = result.mean(label)
             found.append(result)
         told = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if k.count("/") == 1)
         log.info(f"validation at iteration {iteration}: {told}")

@@ -279,10 +279,10 @@ class Trainer:
             "train",
             {**values, "lr": rate, "iterations_per_second": speed, **shares, "weights": weights},
         )
-        scores = "".join(f" {k} {v:.2f}" for k, v in list(self.result.scores.items())[:1])
+        scores = "".join(f", {k} {v:.2f}" for k, v in list(self.result.scores.items())[:1])
         status = (
-            f"{speed:.2f} it/s, {', '.join(f'{k} {v:.4f}' for k, v in values.items())},{scores}"
-            f" data {shares['data_wait']:.0%}{_shown(weights)}"
+            f"{speed:.2f} it/s, {', '.join(f'{k} {v:.4f}' for k, v in values.items())}{scores}"
+            f", data {shares['data_wait']:.0%}{_shown(weights)}"
         )
         self.log.progress(iteration, status)
         remaining = (self.settings.total_iter - iteration) / speed
