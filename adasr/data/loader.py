@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import AdasrError, OptionError
 
+_LAST_SECONDS = 20  # of a worker after SIGTERM
 _ORDER, _ITEM = 0, 1  # two streams of random numbers under one seed
 
 
@@ -119,7 +120,6 @@ def train_loader(
         num_workers=num_workers,
         collate_fn=collate,
         worker_init_fn=_start_worker,
-        persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed % 2**63),
         multiprocessing_context=multiprocessing_context if num_workers else None,
@@ -175,6 +175,8 @@ def _start_worker(worker: int) -> None:
     for ever. Nothing a worker does here starts threads of OpenCV's.
     """
     # Ctrl-C and a cluster's SIGTERM go to the whole group of processes, but the main one decides
-    # when to stop; workers end with it.
+    # when to stop and needs its workers until then. It also ends workers that hang by SIGTERM, so
+    # they do obey, only later.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_LAST_SECONDS))

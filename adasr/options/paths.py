@@ -89,8 +89,8 @@ def _folder(path: Path, key: Key) -> Iterator[OptionError]:
         yield OptionError(f"there is no folder '{path}'.", key, hint)
 
 
-def _file(path: Path, key: Key, folders_too: bool = False) -> Iterator[OptionError]:
-    if path.is_file() or (folders_too and path.is_dir()):
+def _file(path: Path, key: Key) -> Iterator[OptionError]:
+    if path.is_file():
         return
     if path.exists():
         yield OptionError(f"'{path}' is a folder, not a file.", key)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -137,12 +137,13 @@ class Trainer:
             TrainingError: no finite loss for ``MAX_NONFINITE`` iterations, or a save failed.
         """
         settings, result = self.settings, self.result
-        batches = iter(self.loader)
+        batches = closable(iter(self.loader))
         if self._saved_random_state is not None:
             # After the loader's iterator: a data set may draw from the global generators.
             restore_random_state(self._saved_random_state)
         self.model.train()
-        with StopRequest(lambda name: self.log.warn(f"{name}: saving and stopping ...")) as stop:
+        request = StopRequest(lambda name: self.log.warn(f"{name}: saving and stopping ..."))
+        with request as stop, contextlib.closing(batches):
             for iteration in range(result.iteration + 1, settings.total_iter + 1):
                 begin = time.perf_counter()
                 if self.annealing is not None:
@@ -352,6 +353,11 @@ class Trainer:
         states, rank = state["random"], self.accelerator.process_index
         if rank < len(states):
             self._saved_random_state = states[rank]
+
+
+def closable(batches: Iterator[Any]) -> Generator[Any, None, None]:
+    """``batches`` as a generator: closing it lets go of them, which ends the loader's workers."""
+    yield from batches
 
 
 def generator(*key: int) -> torch.Generator:

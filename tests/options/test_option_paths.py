@@ -31,7 +31,7 @@ datasets:
   test_b: {type: DegradedFolder, dataroot_gt: data/test, recipe: clean}
 path:
   pretrain_network_g: w.pth
-  resume_state: state
+  resume_state: 9.state
 train:
   total_iter: 3
   perceptual_opt: {type: LPIPSLoss, weights: p.pth}
@@ -39,8 +39,8 @@ val:
   metrics:
     lpips: {weights: q.pth}
 """
-FOLDERS = ["data/a", "data/b", "data/hr", "data/lr", "data/test", "state"]
-FILES = ["meta.txt", "w.pth", "p.pth", "q.pth"]
+FOLDERS = ["data/a", "data/b", "data/hr", "data/lr", "data/test"]
+FILES = ["meta.txt", "w.pth", "p.pth", "q.pth", "9.state"]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_training_does_not_need_the_test_sets_and_the_reverse(options: Options
     Path("data/a").rmdir()
     Path("data/lr").rmdir()
     Path("p.pth").unlink()
-    Path("state").rmdir()
+    Path("9.state").unlink()
     check_paths(options, "test")
     assert len(messages(options, phase="train")) == 4
 
