@@ -16,8 +16,9 @@ from ..evaluation.build import make_datasets, make_metrics
 from ..evaluation.validate import evaluate
 from ..options import Options, check_paths
 from ..weights import build_network
+from .build import make_training_set
 from .log import read_metrics
-from .run import make_training_set, run_training
+from .run import run_training
 
 _TRIAL_ITERATIONS = 3
 

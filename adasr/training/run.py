@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import difflib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,33 +14,28 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
 
-from ..data.loader import train_loader
-from ..errors import OptionError, TrainingError
-from ..evaluation.build import make_datasets, make_metrics
-from ..evaluation.scores import Evaluation
-from ..evaluation.validate import evaluate
+from ..errors import TrainingError
 from ..files import write_text
 from ..options import Options, check_paths, dump_options
 from ..registry import (
-    DATASET_REGISTRY,
-    DEGRADATION_REGISTRY,
-    LOSS_REGISTRY,
-    LR_REGISTRY,
     OPTIMIZER_REGISTRY,
-    REGULARIZER_REGISTRY,
-    SCHEDULE_REGISTRY,
 )
-from ..regularizers.schedules import LayerwiseAnnealing
-from ..regularizers.sites import Site, attach
 from ..weights import build_network, load_into
+from .build import (
+    make_degradation,
+    make_loader,
+    make_losses,
+    make_schedule,
+    make_settings,
+    make_training_set,
+    make_validator,
+    regularize,
+)
 from .checkpoint import STATE, WEIGHTS, load_state, newest_state, saved_states, set_aside
 from .log import TrainingLog
-from .lr import LearningRate
 from .precision import resolve_precision
-from .trainer import MakePairs, Trainer, TrainingResult, TrainSettings, Validate, scalar
+from .trainer import Trainer, TrainingResult, TrainSettings
 
 
 def run_training(
@@ -140,142 +134,6 @@ def _train(
     return _finish(trainer.run(), log, settings)
 
 
-def make_settings(options: Options) -> TrainSettings:
-    """The loop's numbers out of the options."""
-    train, logger = options.train, options.logger
-    return TrainSettings(
-        total_iter=train.total_iter,
-        seed=options.manual_seed,
-        warmup_iter=train.warmup_iter,
-        accumulate=train.accumulate,
-        grad_clip=train.grad_clip,
-        print_freq=logger.print_freq,
-        val_freq=options.val.val_freq if options.val else train.total_iter,
-        save_freq=logger.save_checkpoint_freq,
-        keep_checkpoints=logger.keep_checkpoints,
-    )
-
-
-def make_degradation(options: Options) -> MakePairs | None:
-    """The degradation that turns GT crops into pairs, or None where LQ comes from files."""
-    if options.degradation is None:
-        return None
-    with options.at("degradation"):
-        return DEGRADATION_REGISTRY.build(options.degradation.options, scale=options.scale)
-
-
-def make_training_set(options: Options, margin: int = 0) -> Any:
-    """The dataset of GT crops (or LQ/GT crops), ``margin`` pixels larger on every side."""
-    wanted = options.datasets.train
-    assert wanted is not None  # require_train has seen to it
-    with options.at("datasets", "train"):
-        return DATASET_REGISTRY.build(wanted.options, scale=options.scale, margin=margin)
-
-
-def make_loader(
-    options: Options, training_set: Dataset[Any], accelerator: Accelerator, done: int
-) -> DataLoader[Any]:
-    """Endless batches of the training set, the first being that of iteration ``done + 1``."""
-    wanted = options.datasets.train
-    assert wanted is not None  # require_train has seen to it
-    return train_loader(
-        training_set,
-        wanted.batch_size_per_gpu,
-        min(wanted.num_worker_per_gpu, _cores()),  # the batches are the same for any number
-        options.manual_seed,
-        done * options.train.accumulate,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
-
-
-def make_schedule(options: Options) -> LearningRate | None:
-    """The learning-rate schedule, or None for a constant rate."""
-    wanted = options.train.scheduler
-    if wanted is None:
-        return None
-    with options.at("train", "scheduler"):
-        return LR_REGISTRY.build(wanted.options, total_iter=options.train.total_iter)
-
-
-def regularize(net: nn.Module, options: Options) -> tuple[list[Site], LayerwiseAnnealing | None]:
-    """Attach the options' regularizer to ``net`` and make its schedule."""
-    wanted = options.regularizer
-    if wanted is None:
-        return [], None
-    with options.at("regularizer"):
-        prototype = REGULARIZER_REGISTRY.build(wanted.options)
-        device = next(net.parameters()).device
-        example = torch.zeros(1, 3, 32, 32, device=device)
-        sites = attach(net, prototype, wanted.sites, example)
-    if wanted.schedule is None or not sites:
-        return sites, None
-    with options.at("regularizer", "schedule"):
-        return sites, SCHEDULE_REGISTRY.build(
-            wanted.schedule.options, sites=sites, total_iter=options.train.total_iter
-        )
-
-
-def make_losses(options: Options) -> dict[str, nn.Module]:
-    """The losses that the options ask for, by their names in the log."""
-    wanted = {"l_pix": ("pixel_opt", options.train.pixel_opt)}
-    wanted["l_percep"] = ("perceptual_opt", options.train.perceptual_opt)
-    losses = {}
-    for name, (key, component) in wanted.items():
-        if component is not None:
-            with options.at("train", key):
-                losses[name] = _tried(LOSS_REGISTRY.build(component.options), component.type)
-    if not losses:
-        raise OptionError("no loss is left to train with.", ("train", "pixel_opt"))
-    return losses
-
-
-def _tried(loss: nn.Module, name: str) -> nn.Module:
-    """The loss, after a call: those of other packages may want something else than (SR, GT)."""
-    gray = torch.full((1, 3, 64, 64), 0.5)
-    try:
-        scalar(loss(gray, gray))
-    except Exception as error:  # whatever a loss of another package raises
-        raise OptionError(
-            f"{name} cannot compare SR with GT ({error}).", hint="Choose another loss."
-        ) from None
-    return loss
-
-
-def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate | None:
-    """A function that scores a network on every ``val`` dataset of the options."""
-    datasets = make_datasets(options, options.validation_datasets)
-    if options.val is None or not datasets:
-        return None
-    metrics = make_metrics(options, log.warn)
-    if not metrics:
-        log.warn("no metric can be had here; going on without validation.")
-        return None
-    save_img = options.val.save_img
-
-    def validate(network: nn.Module, iteration: int) -> tuple[dict[str, float], float]:
-        scores: dict[str, float] = {}
-        found: list[Evaluation] = []
-        for name, dataset in datasets.items():
-            place = folder / "visualization" / str(iteration) / name if save_img else None
-            result = evaluate(network, dataset, metrics, save_dir=place, dataset_name=name)
-            for image, problem in result.failures.items():
-                log.warn(f"{name}: {image}: {problem}")
-            for label in metrics:
-                scores[f"{name}/{label}"] = result.mean(label)
-                for recipe in result.recipes if len(result.recipes) > 1 else []:
-                    scores[f"{name}/{recipe}/{label}"] = result.mean(label, recipe)
-            found.append(result)
-        told = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if k.count("/") == 1)
-        log.info(f"validation at iteration {iteration}: {told}")
-        first = next(iter(metrics))
-        means = [result.mean(first) for result in found]
-        rank = sum(means) / len(means)
-        return scores, rank if found[0].higher_is_better[first] else -rank
-
-    return validate
-
-
 @contextlib.contextmanager
 def _only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     """Hold the experiment's folder, so that two runs never write over each other."""
@@ -358,11 +216,6 @@ def _finish(result: TrainingResult, log: TrainingLog, settings: TrainSettings) -
     else:
         log.info(f"done: {result.iteration} iterations, weights in {log.folder / 'models'}")
     return result
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _wants_channels_last(wanted: bool | None, accelerator: Accelerator) -> bool:
