@@ -34,7 +34,7 @@ $(READY): constraints.txt pyproject.toml
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
 	    echo "installing BasicSR (built from source, about a minute)"; \
 	    PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	        $(BIN)/python -m pip install --quiet -c constraints.txt basicsr; \
+	        $(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt basicsr; \
 	fi
 	@touch $(READY)
 
