@@ -10,6 +10,7 @@ from .faults import Fault, OptionsFileError
 from .json_schema import json_schema
 from .loading import dump_options, load_options
 from .paths import check_paths
+from .regularizer import read_regularizer
 from .schema import Options, RegularizerOptions, TrainDataset
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "dump_options",
     "json_schema",
     "load_options",
+    "read_regularizer",
 ]

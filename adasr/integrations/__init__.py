@@ -1,0 +1,1 @@
+"""adasr inside other projects: BasicSR, spandrel. Nothing of adasr imports these modules."""

@@ -1,0 +1,31 @@
+"""adasr inside BasicSR 1.4.2: import this once, before BasicSR itself.
+
+It makes the released BasicSR import and run on current PyTorch, torchvision, NumPy and OpenCV, on a
+CPU too (``repairs``), and adds to its registries:
+
+* archs: ``AdaSRResNet``, ``AdaRRDBNet`` and so on for all of adasr's, and ``Regularized``, which
+  puts a regularizer into any arch that BasicSR knows;
+* models: ``AdaSRModel`` (paired data) and ``AdaRealESRNetModel`` (LQ made on the fly);
+* datasets ``AdaImageFolder``, ``AdaPairedFolder``, ``AdaDegradedFolder``; losses ``AdaL1Loss``,
+  ``AdaLPIPSLoss`` and so on; metrics ``ada_psnr``, ``ada_ssim``, ``ada_lpips`` and so on.
+
+Every model of BasicSR, its own ones included, then anneals the regularized networks it holds: their
+weights follow from the iteration that BasicSR's loop announces, so a resumed run has the right
+ones. ``python -m adasr.integrations.basicsr train -opt FILE`` runs BasicSR's own loop.
+
+Raises:
+    MissingBasicSRError: BasicSR is not installed, or does not import.
+    UnavailableError: a name is taken in BasicSR's registries.
+"""
+
+from .installed import MissingBasicSRError, require_basicsr
+
+require_basicsr()
+
+from .registration import register  # noqa: E402
+from .repairs import repair  # noqa: E402
+
+repair()
+register()
+
+__all__ = ["MissingBasicSRError", "register", "repair", "require_basicsr"]
