@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from .errors import AdasrError, TrainingError
+from .errors import AdasrError, OptionError, TrainingError
+
+if TYPE_CHECKING:
+    from .options import Options
 
 # Typer brings a Click of its own or uses the installed one; its public errors know which.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -57,6 +61,15 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Layout(StrEnum):
+    """Whose key names ``adasr convert`` writes."""
+
+    BASICSR = "basicsr"
+    AUTHORS = "authors"
+    MMSR = "mmsr"
+    ESRGAN = "esrgan"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. A user's mistake is one message, never a traceback."""
     try:
@@ -97,6 +110,17 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
+def _options(opt: Path, overrides: Sequence[str] | None) -> Options:
+    """The checked options; how a file of another project was taken is told by one process."""
+    from .options import load_options
+
+    options = load_options(opt, overrides or ())
+    if os.environ.get("RANK", "0") == "0":
+        for line in options.source.notes:
+            typer.echo(line)
+    return options
+
+
 @app.command()
 def train(
     opt: OptionsFile,
@@ -106,29 +130,26 @@ def train(
     overrides: Overrides = None,
 ) -> int:
     """Train a network as an option YAML says."""
-    from .options import load_options
     from .training.run import run_training
 
-    result = run_training(load_options(opt, overrides or ()), auto_resume)
+    result = run_training(_options(opt, overrides), auto_resume)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
 @app.command()
 def check(opt: OptionsFile, overrides: Overrides = None) -> int:
     """Find everything that can fail before training: options, files, pairs, sizes, memory."""
-    from .options import load_options
     from .training.check import check_training
 
-    return 0 if check_training(load_options(opt, overrides or ()), typer.echo) else 1
+    return 0 if check_training(_options(opt, overrides), typer.echo) else 1
 
 
 @app.command()
 def test(opt: OptionsFile, overrides: Overrides = None) -> int:
     """Score a network on the datasets and metrics of an option YAML."""
     from .evaluation.run import run_test
-    from .options import load_options
 
-    return 0 if run_test(load_options(opt, overrides or ()), typer.echo) else 1
+    return 0 if run_test(_options(opt, overrides), typer.echo) else 1
 
 
 @app.command()
@@ -155,6 +176,33 @@ def infer(
     return infer_folder(
         source, target, weights, suffix, ext, tile, precision.value, device, skip_existing
     )
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Option("-i", "--input", help="weights of any known kind")],
+    target: Annotated[Path, typer.Option("-o", "--output", help=".safetensors or .pth file")],
+    layout: Annotated[
+        Layout, typer.Option(help="whose key names: basicsr's are adasr's and Real-ESRGAN's too")
+    ] = Layout.BASICSR,
+    arch: Annotated[
+        str | None,
+        typer.Option(help="the network, where it is not recognized, e.g. '{type: EDSR, ...}'"),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="which weights of a .pth file: params or params_ema (the default)"),
+    ] = None,
+) -> None:
+    """Convert weights: to .safetensors for adasr, to .pth for BasicSR, Real-ESRGAN, chaiNNer."""
+    from .options.yaml_text import parse
+    from .weights import convert as convert_weights
+
+    try:
+        options = None if arch is None else parse(arch)[0]
+    except OptionError as error:
+        raise error.under("arch") from None
+    typer.echo(convert_weights(source, target, layout.value, options, key))
 
 
 @app.command()

@@ -32,7 +32,9 @@ class RandomDegradation:
         self.margin = whole_margin(margin, scale)
 
     @torch.no_grad()
-    def __call__(self, gt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, gt: Tensor, generator: torch.Generator, views: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """Degrade a batch.
 
         Args:
@@ -40,10 +42,13 @@ class RandomDegradation:
                 ``2 * margin``.
             generator: where all random numbers come from; the same one in the same state gives
                 the same batch.
+            views: how often every sample is degraded, each time with parameters of its own, but
+                cut at the same place. The first view is the same for any number.
 
         Returns:
-            lq (N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], and gt (N, 3, h, w),
-            where ``h = H - 2 * margin``; gt is sharpened if ``gt_usm``.
+            lq (views * N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], all samples of
+            one view after those of the other, and gt (views * N, 3, h, w), repeated alike, where
+            ``h = H - 2 * margin``; gt is sharpened if ``gt_usm``.
 
         Raises:
             ValueError: a batch of another shape.
@@ -52,8 +57,10 @@ class RandomDegradation:
         # Autocast would lower the precision of the filters.
         with torch.autocast(gt.device.type, enabled=False), _one_thread(gt.device):
             gt = usm_sharp(gt.float()) if self.gt_usm else gt.float()
-            lq = torch.cat(self._degrade(gt, generator))
-            return self._crop(quantized(lq), gt, generator)
+            first = torch.cat(self._degrade(gt, generator))
+            places = self._draw_places(first, generator)
+            others = [torch.cat(self._degrade(gt, generator)) for _ in range(views - 1)]
+            return self._crop([quantized(lq) for lq in (first, *others)], gt, places)
 
     def _degrade(self, gt: Tensor, generator: torch.Generator) -> list[Tensor]:
         """(1, 3, H / scale, W / scale) for each sample."""
@@ -62,19 +69,25 @@ class RandomDegradation:
     def _lq_size(self, gt: Tensor) -> tuple[int, int]:
         return gt.shape[-2] // self.scale, gt.shape[-1] // self.scale
 
-    def _crop(self, lq: Tensor, gt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Cut the margin off, at a random place so that JPEG's blocks do not always start there."""
+    def _draw_places(self, lq: Tensor, generator: torch.Generator) -> list[list[int]]:
+        """A random place to cut each sample, so that JPEG's blocks do not always start there."""
         around = self.margin // self.scale
-        n, (h, w) = len(lq), (side - 2 * around for side in lq.shape[-2:])
         low = max(0, around - _BLOCK // 2)
         high = min(2 * around, low + _BLOCK - 1)
-        places = torch.randint(
-            low, high + 1, (n, 2), generator=generator, device=generator.device
+        return torch.randint(
+            low, high + 1, (len(lq), 2), generator=generator, device=generator.device
         ).tolist()
-        s = self.scale
-        lq = torch.stack([lq[i, :, y : y + h, x : x + w] for i, (y, x) in enumerate(places)])
+
+    def _crop(
+        self, views: list[Tensor], gt: Tensor, places: list[list[int]]
+    ) -> tuple[Tensor, Tensor]:
+        """Cut the margin off every view, and off the GT as often."""
+        s, around = self.scale, self.margin // self.scale
+        h, w = (side - 2 * around for side in views[0].shape[-2:])
+        cuts = [(i, y, x) for i, (y, x) in enumerate(places)]
+        lq = torch.stack([v[i, :, y : y + h, x : x + w] for v in views for i, y, x in cuts])
         gt = torch.stack(
-            [gt[i, :, y * s : (y + h) * s, x * s : (x + w) * s] for i, (y, x) in enumerate(places)]
+            [gt[i, :, y * s : (y + h) * s, x * s : (x + w) * s] for _ in views for i, y, x in cuts]
         )
         return lq, gt
 

@@ -29,7 +29,8 @@ BLUR_SIGMA = 2.0  # pixels of the GT
 BLUR_SIZE = 21
 NOISE_SIGMA = 20.0  # units of 1/255
 JPEG_QUALITY = 50
-MANIFEST = "manifest.json"
+# Hidden, so that loaders which take every file of a folder for an image (BasicSR) pass it by.
+MANIFEST = ".manifest.json"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def write_testset(
         files: the GT images.
         names: what to call each, with "/" between folders and no two alike: ``NAME.png`` is
             written, and the noise is seeded with it, as it is when sets are made on the fly.
-        target: folder for the LQ images and ``manifest.json``.
+        target: folder for the LQ images and ``.manifest.json``.
         recipe: name of one of ``RECIPES``.
         scale: downscaling factor.
         read: path -> (H, W, 3) RGB of uint8, uint16 or floats in [0, 1].

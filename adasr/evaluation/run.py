@@ -43,7 +43,7 @@ def run_test(options: Options, tell: Callable[[str], None]) -> bool:
     device = choose_device()
     with options.at("network_g"):
         network = build_network(options.network_g.options)
-    load_into(network, weights, options.path.strict_load_g)
+    load_into(network, weights, options.path.strict_load_g, options.path.param_key_g)
     network.to(device).eval()
     folder = Path(options.path.results_root) / options.name
     found: list[Evaluation] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import OptionError, did_you_mean
-from ..registry import ARCH_REGISTRY
+from ..registry import ARCH_REGISTRY, LOSS_REGISTRY
 from .components import Component
 from .faults import shown
 from .fields import check_folder_name
@@ -17,18 +17,24 @@ from .source import Source
 from .wording import reworded
 
 
-def check_options(mapping: Mapping[str, Any], source: Source | None = None) -> Options:
+def check_options(
+    mapping: Mapping[str, Any],
+    source: Source | None = None,
+    found: Sequence[OptionError] = (),
+) -> Options:
     """``mapping``, as an option YAML holds it, checked and typed.
 
     Args:
         mapping: keys and values; it stays as it is.
         source: knows the lines, for messages.
+        found: what was found wrong before, told together with the rest.
 
     Raises:
         OptionsFileError: every fault, with its place.
     """
     source = source or Source()
     given, errors = _prepared(mapping)
+    errors += found
     try:
         options = Options.model_validate(given)
     except ValidationError as error:
@@ -90,7 +96,13 @@ def _name_fault(name: str) -> OptionError | None:
 
 def _cross_faults(options: Options) -> list[OptionError]:
     """What is wrong although each option alone is right."""
-    return [*_upscale(options), *_training_set(options), *_scored_sets(options)]
+    return [
+        *_upscale(options),
+        *_training_set(options),
+        *_scored_sets(options),
+        *_losses(options),
+        *_alignment(options),
+    ]
 
 
 def _upscale(options: Options) -> Iterator[OptionError]:
@@ -137,6 +149,37 @@ def _scored_sets(options: Options) -> Iterator[OptionError]:
     if options.val is not None and not scored:
         hint = "Add a dataset such as datasets.val, or leave 'val' out."
         yield OptionError("there is no dataset to score.", ("val",), hint)
+
+
+def _losses(options: Options) -> Iterator[OptionError]:
+    train = options.train
+    for name, loss in (("pixel_opt", train.pixel_opt), ("perceptual_opt", train.perceptual_opt)):
+        if loss is not None and _takes_features(loss):
+            hint = "Write it under train.align_opt."
+            message = f"{loss.type} compares features of two degradations, not SR with GT."
+            yield OptionError(message, ("train", name, "type"), hint)
+    if train.align_opt is not None and not _takes_features(train.align_opt):
+        hint = "Use FeatureAlignment, or write it under train.pixel_opt or train.perceptual_opt."
+        message = f"{train.align_opt.type} compares SR with GT, not features of two degradations."
+        yield OptionError(message, ("train", "align_opt", "type"), hint)
+
+
+def _takes_features(loss: Component) -> bool:
+    return getattr(LOSS_REGISTRY.get(loss.type), "takes_features", False)
+
+
+def _alignment(options: Options) -> Iterator[OptionError]:
+    dataset = options.datasets.train
+    if options.train.align_opt is None or dataset is None:
+        return
+    if options.degradation is None:
+        message = "compares two degradations of each image, and there is no degradation."
+        hint = "Use ImageFolder with e.g. degradation: {type: RealESRGAN}, or leave align_opt out."
+        yield OptionError(message, ("train", "align_opt"), hint)
+    if dataset.batch_size_per_gpu == 1:
+        hint = "Use 2 or more, or leave train.align_opt out."
+        message = "align_opt centres features over a batch; those of one image alone are 0."
+        yield OptionError(message, ("datasets", "train", "batch_size_per_gpu"), hint)
 
 
 def _gt_size(dataset: Component, scale: int, key: Iterable[str]) -> Iterator[OptionError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from ..errors import OptionError
 from ..registry import DATASET_REGISTRY, Registry
 from .checks import check_options
 from .components import Component, registry_of
+from .foreign import Translation, translate
 from .schema import DatasetOptions, Options
-from .source import read_source
+from .source import Source, read_source
 from .yaml_text import dump
 
 
@@ -28,12 +30,20 @@ def load_options(path: str | Path, overrides: Sequence[str] = ()) -> Options:
         OptionsFileError: all that is wrong, one line each: place, key, what, remedy.
     """
     mapping, source = read_source(path, overrides)
-    return check_options(native(mapping), source)
+    found = native(mapping, source)
+    # With the keys of the file, so before the source learns what ours are called in it.
+    refused = [source.error(found.faults)] if found.faults else []
+    source = dataclasses.replace(source, origins=found.origins, notes=_notes(found, source.name))
+    return check_options(found.options, source, refused)
 
 
-def native(mapping: dict[str, Any]) -> dict[str, Any]:
-    """The same options in our own keys. The place for translators of other projects' files."""
-    return mapping
+def native(mapping: dict[str, Any], source: Source) -> Translation:
+    """The same options in our own keys: files of other projects are taken as they are."""
+    return translate(mapping, {override.key for override in source.overrides})
+
+
+def _notes(found: Translation, name: str) -> tuple[str, ...]:
+    return (f"{name}: {found.report[0]}", *found.report[1:]) if found.report else ()
 
 
 def dump_options(options: Options) -> str:

@@ -75,6 +75,8 @@ class PathOptions(Section):
 
     pretrain_network_g: FilePath | None = None
     """Weights to start from or to test."""
+    param_key_g: str | None = None
+    """Which weights of a .pth file that holds several, e.g. params; its EMA weights by default."""
     strict_load_g: bool = True
     """Refuse weights that lack a parameter of the network, or have one too many."""
     resume_state: FilePath | None = None
@@ -104,6 +106,8 @@ class TrainOptions(Section):
     """The loss between SR and GT pixels."""
     perceptual_opt: Annotated[Annotated[Component, Of(LOSS_REGISTRY)] | None, NoneWord] = None
     """A loss between SR and GT features."""
+    align_opt: Annotated[Annotated[Component, Of(LOSS_REGISTRY)] | None, NoneWord] = None
+    """A loss between the network's features of two degradations of each image."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """What the network computes in; auto: what is fast here and trains well."""
     grad_clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

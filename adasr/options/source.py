@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,28 @@ class Source:
         name: of the file as the user wrote it.
         nodes: of its YAML.
         overrides: over it, in their order.
+        origins: keys of ours -> what they are called in the file, where that is another project's.
+        notes: lines for a person: how such a file was taken.
     """
 
     name: str = "options"
     nodes: yaml.Node | None = field(default=None, repr=False, compare=False)
     overrides: tuple[Override, ...] = ()
+    origins: Mapping[tuple[str, ...], tuple[str, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def original(self, key: Key) -> Key:
+        """What the file calls one of our keys."""
+        for end in range(len(key), 0, -1):
+            origin = self.origins.get(tuple(map(str, key[:end])))
+            if origin is not None:
+                return (*origin, *key[end:])
+        return key
 
     def place(self, key: Key) -> str:
-        """``file.yml:12``, or the ``--set`` argument that gave the key its value."""
+        """``file.yml:12``, or the ``--set`` argument that gave the file's ``key`` its value."""
         parts = tuple(map(str, key))
         line, depth = line_of(self.nodes, key)
         for override in reversed(self.overrides):
@@ -70,7 +84,9 @@ class Source:
     def _faults(self, error: OptionError) -> Sequence[Fault]:
         if isinstance(error, OptionsFileError):
             return error.faults
-        return [Fault(self.place(error.key), error)]
+        key = self.original(error.key)
+        named = error if key == error.key else type(error)(error.message, key, error.hint)
+        return [Fault(self.place(key), named)]
 
     def _line(self, key: Key) -> int:
         return line_of(self.nodes, key)[0] or 0

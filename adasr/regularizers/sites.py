@@ -17,7 +17,9 @@ from ..errors import OptionError, did_you_mean
 from .base import Regularizer
 
 RESERVED_PREFIX = "adasr_regularizers"
-_INPUT = ":input"
+INPUT = ":input"
+"""Ends the name of a site that is a module's first input."""
+_DDP_IGNORES = "_ddp_params_and_buffers_to_ignore"  # where DistributedDataParallel looks
 _BY_KEYWORD = "the module at a site gets its input by keyword; use the output of another module."
 
 
@@ -95,18 +97,18 @@ def attach(
     if hasattr(net, RESERVED_PREFIX):
         raise OptionError("the network carries a regularizer already.", hint="Call detach first.")
     names = find_sites(net, regularizer.default_sites if sites is None else sites)
-    seen = _probe(net, names, example) if example is not None else {}
+    seen = probe(net, names, example) if example is not None else {}
     if seen:
         names = list(seen)
     modules = dict(net.named_modules())
     placed: list[Site] = []
     for name in names:
-        module = modules[name.removesuffix(_INPUT)]
+        module = modules[name.removesuffix(INPUT)]
         copied = regularizer.for_site(_channels(module, name, seen.get(name)))
         placed.append(Site(name, copied.train(net.training)))
     for site in placed:
-        module = modules[site.name.removesuffix(_INPUT)]
-        if site.name.endswith(_INPUT):
+        module = modules[site.name.removesuffix(INPUT)]
+        if site.name.endswith(INPUT):
             module.register_forward_pre_hook(_InputHook(site.regularizer))
         else:
             module.register_forward_hook(_OutputHook(site.regularizer))
@@ -116,6 +118,10 @@ def attach(
         net.add_module(
             RESERVED_PREFIX, container if parameter is None else container.to(parameter.device)
         )
+        # Every process sets the weights itself. DistributedDataParallel would send them before each
+        # forward pass, and a validation in one process alone would wait for the others for ever.
+        own = {f"{RESERVED_PREFIX}.{name}" for name, _ in container.named_buffers()}
+        vars(net)[_DDP_IGNORES] = {*vars(net).get(_DDP_IGNORES, ()), *own}
     return placed
 
 
@@ -129,6 +135,9 @@ def detach(net: nn.Module) -> None:
                 del hooks[key]
     if hasattr(net, RESERVED_PREFIX):
         delattr(net, RESERVED_PREFIX)
+    others = {n for n in vars(net).pop(_DDP_IGNORES, ()) if not n.startswith(RESERVED_PREFIX)}
+    if others:
+        vars(net)[_DDP_IGNORES] = others
 
 
 def find_sites(net: nn.Module, sites: str | Sequence[str]) -> list[str]:
@@ -154,7 +163,7 @@ def find_sites(net: nn.Module, sites: str | Sequence[str]) -> list[str]:
     order = {name: i for i, name in enumerate(names)}
     found: dict[str, None] = {}
     for pattern in patterns:
-        stem, suffix = pattern.removesuffix(_INPUT), _INPUT if pattern.endswith(_INPUT) else ""
+        stem, suffix = pattern.removesuffix(INPUT), INPUT if pattern.endswith(INPUT) else ""
         expression = re.compile(re.escape(stem).replace(r"\*\*", ".+").replace(r"\*", "[^.]+"))
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
@@ -163,17 +172,21 @@ def find_sites(net: nn.Module, sites: str | Sequence[str]) -> list[str]:
                 f"'{pattern}' matches no module of {type(net).__name__}.", ("sites",), hint
             )
         found.update(dict.fromkeys(match + suffix for match in matches))
-    return sorted(found, key=lambda name: order[name.removesuffix(_INPUT)])
+    return sorted(found, key=lambda name: order[name.removesuffix(INPUT)])
 
 
-def _probe(net: nn.Module, names: list[str], example: Tensor) -> dict[str, Tensor]:
-    """The feature at each site in the order of the forward pass; leaves no trace on ``net``."""
+def probe(net: nn.Module, names: list[str], example: Tensor) -> dict[str, Tensor]:
+    """The feature at each site in the order of the forward pass; leaves no trace on ``net``.
+
+    Raises:
+        OptionError: a site is not reached or gives no tensor.
+    """
     seen: dict[str, Tensor] = {}
     modules = dict(net.named_modules())
     handles = []
     for name in names:
-        module = modules[name.removesuffix(_INPUT)]
-        if name.endswith(_INPUT):
+        module = modules[name.removesuffix(INPUT)]
+        if name.endswith(INPUT):
             handles.append(module.register_forward_pre_hook(_recorder(seen, name)))
         else:
             handles.append(module.register_forward_hook(_recorder(seen, name)))
@@ -210,9 +223,7 @@ def _channels(module: nn.Module, name: str, feature: Tensor | None) -> int | Non
     if feature is not None:
         return feature.shape[1 if feature.dim() == 4 else -1]
     side = (
-        ("in_channels", "in_features")
-        if name.endswith(_INPUT)
-        else ("out_channels", "out_features")
+        ("in_channels", "in_features") if name.endswith(INPUT) else ("out_channels", "out_features")
     )
     for attribute in (*side, "num_features"):
         value = getattr(module, attribute, None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -16,7 +18,8 @@ from ..errors import OptionError
 from ..evaluation.build import make_datasets, make_metrics
 from ..evaluation.scores import Evaluation
 from ..evaluation.validate import evaluate
-from ..options import Options
+from ..losses.alignment import FeatureAlignment
+from ..options import Component, Options
 from ..registry import (
     DATASET_REGISTRY,
     DEGRADATION_REGISTRY,
@@ -27,6 +30,7 @@ from ..registry import (
 )
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site, attach
+from ..regularizers.tap import find_site
 from .log import TrainingLog
 from .lr import LearningRate
 from .trainer import MakePairs, TrainSettings, Validate, scalar
@@ -97,15 +101,35 @@ def regularize(net: nn.Module, options: Options) -> tuple[list[Site], LayerwiseA
         return [], None
     with options.at("regularizer"):
         prototype = REGULARIZER_REGISTRY.build(wanted.options)
-        device = next(net.parameters()).device
-        example = torch.zeros(1, 3, 32, 32, device=device)
-        sites = attach(net, prototype, wanted.sites, example)
+        sites = attach(net, prototype, wanted.sites, _example(net))
     if wanted.schedule is None or not sites:
         return sites, None
     with options.at("regularizer", "schedule"):
         return sites, SCHEDULE_REGISTRY.build(
             wanted.schedule.options, sites=sites, total_iter=options.train.total_iter
         )
+
+
+def align(
+    options: Options, net: nn.Module, make_pairs: MakePairs | None
+) -> tuple[MakePairs | None, FeatureAlignment | None]:
+    """The options' loss on features, tried on ``net``, and the degradation that serves it.
+
+    Without such a loss ``make_pairs`` comes back as it is, with one it makes two views of a batch.
+    """
+    wanted = options.train.align_opt
+    if wanted is None:
+        return make_pairs, None
+    with options.at("train", "align_opt"):
+        if make_pairs is None or "views" not in inspect.signature(make_pairs).parameters:
+            name = options.degradation.type if options.degradation else "no degradation"
+            raise OptionError(
+                f"compares two degradations of each image, and {name} gives one at most.",
+                hint="Use a random degradation such as RealESRGAN, or leave align_opt out.",
+            )
+        alignment = LOSS_REGISTRY.build(wanted.options)
+        find_site(net, alignment.site, _example(net))
+    return functools.partial(cast(Any, make_pairs), views=2), alignment
 
 
 def make_losses(options: Options) -> dict[str, nn.Module]:
@@ -116,10 +140,20 @@ def make_losses(options: Options) -> dict[str, nn.Module]:
     for name, (key, component) in wanted.items():
         if component is not None:
             with options.at("train", key):
-                losses[name] = _tried(LOSS_REGISTRY.build(component.options), component.type)
+                losses[name] = _tried(_built(component), component.type)
     if not losses:
-        raise OptionError("no loss is left to train with.", ("train", "pixel_opt"))
+        raise OptionError("no loss between SR and GT is left.", ("train", "pixel_opt"))
     return losses
+
+
+def _built(component: Component) -> nn.Module:
+    try:
+        return LOSS_REGISTRY.build(component.options)
+    except OSError as error:  # pretrained weights that are not here and cannot be downloaded
+        raise OptionError(
+            f"{component.type} needs a file that cannot be had ({error}).",
+            hint="Put it where it is looked for, or choose another loss.",
+        ) from None
 
 
 def _tried(loss: nn.Module, name: str) -> nn.Module:
@@ -166,6 +200,10 @@ def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate
         return scores, rank if found[0].higher_is_better[first] else -rank
 
     return validate
+
+
+def _example(net: nn.Module) -> torch.Tensor:
+    return torch.zeros(1, 3, 32, 32, device=next(net.parameters()).device)
 
 
 def _cores() -> int:

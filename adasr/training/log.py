@@ -100,6 +100,11 @@ class TrainingLog:
         """A line for the console and ``train.log``."""
         self._say(logging.INFO, message, "")
 
+    def note(self, message: str) -> None:
+        """A line for ``train.log`` alone."""
+        if self.active:
+            self._logger.info(message)
+
     def warn(self, message: str) -> None:
         """A line that a person should see."""
         self._say(logging.WARNING, message, "yellow")

@@ -23,6 +23,7 @@ from ..registry import (
 )
 from ..weights import build_network, load_into
 from .build import (
+    align,
     make_degradation,
     make_loader,
     make_losses,
@@ -77,6 +78,8 @@ def run_training(
             options.logger.wandb,
             quiet,
         ) as log:
+            for line in options.source.notes:  # the command line has printed them
+                log.note(line)
             return _train(options, accelerator, folder, resumed, log)
 
 
@@ -91,13 +94,15 @@ def _train(
     set_seed(settings.seed + accelerator.process_index)
     with options.at("network_g"):
         net = build_network(options.network_g.options).to(accelerator.device)
-    if options.path.pretrain_network_g is not None and resumed is None:
-        load_into(net, options.path.pretrain_network_g, options.path.strict_load_g)
+    start = options.path
+    if start.pretrain_network_g is not None and resumed is None:
+        load_into(net, start.pretrain_network_g, start.strict_load_g, start.param_key_g)
     if _wants_channels_last(train.channels_last, accelerator):
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     sites, annealing = regularize(net, options)
     make_pairs = make_degradation(options)
     margin = getattr(make_pairs, "margin", 0)
+    make_pairs, alignment = align(options, net, make_pairs)
     training_set = make_training_set(options, margin)
     done = resumed["iteration"] if resumed else 0
     loader = make_loader(options, training_set, accelerator, done)
@@ -114,6 +119,7 @@ def _train(
         log,
         ema_decay=train.ema_decay,
         make_pairs=make_pairs,
+        alignment=alignment,
         sites=sites,
         annealing=annealing,
         schedule=make_schedule(options),

@@ -17,8 +17,10 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from ..errors import TrainingError
+from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
+from ..regularizers.tap import FeatureTap
 from ..weights import save_network
 from .checkpoint import (
     STATE,
@@ -86,6 +88,8 @@ class Trainer:
         log: where it tells what happens.
         ema_decay: decay of the averaged weights, which are validated and saved.
         make_pairs: the degradation; None when the batches hold LQ.
+        alignment: a loss on the features of the two halves of the pairs; ``make_pairs`` then gives
+            two degradations of every image, all first ones before all second ones.
         sites: where the regularizer acts, for the log.
         annealing: sets the sites' weights before every step.
         schedule: learning rate by iteration.
@@ -107,6 +111,7 @@ class Trainer:
         *,
         ema_decay: float = 0.999,
         make_pairs: MakePairs | None = None,
+        alignment: FeatureAlignment | None = None,
         sites: Sequence[Site] = (),
         annealing: LayerwiseAnnealing | None = None,
         schedule: LearningRate | None = None,
@@ -119,6 +124,9 @@ class Trainer:
         self.make_pairs, self.sites, self.annealing = make_pairs, sites, annealing
         self.schedule, self.validate, self.metadata = schedule, validate, dict(metadata or {})
         self.ema = EMA(net, ema_decay)
+        self.alignment = alignment
+        # After the copy for the average, which nobody needs to look into.
+        self.tap = FeatureTap(net, alignment.site) if alignment is not None else None
         model = net if compile_mode is None else torch.compile(net, mode=compile_mode)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
@@ -180,6 +188,7 @@ class Trainer:
                 with accelerator.autocast():
                     sr = self.model(lq)
                 losses = {name: scalar(loss(sr.float(), gt)) for name, loss in self.losses.items()}
+                losses |= self._alignment_terms()
                 total = torch.stack(list(losses.values())).sum()
                 accelerator.backward(total / parts)
             for name, value in losses.items():
@@ -190,6 +199,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.ema.update()
         return sums
+
+    def _alignment_terms(self) -> dict[str, Tensor]:
+        if self.alignment is None or self.tap is None:
+            return {}
+        terms = self.alignment(self.tap.take().float())
+        return {f"l_align_{name}": term for name, term in terms.items()}
 
     def _next_pairs(
         self, batches: Iterator[Any], iteration: int, part: int
@@ -282,7 +297,7 @@ class Trainer:
         )
         scores = "".join(f", {k} {v:.2f}" for k, v in list(self.result.scores.items())[:1])
         status = (
-            f"{speed:.2f} it/s, {', '.join(f'{k} {v:.4f}' for k, v in values.items())}{scores}"
+            f"{speed:.2f} it/s, {', '.join(f'{k} {_short(v)}' for k, v in values.items())}{scores}"
             f", data {shares['data_wait']:.0%}{_shown(weights)}"
         )
         self.log.progress(iteration, status)
@@ -371,6 +386,10 @@ def scalar(loss: Any) -> Tensor:
     if isinstance(loss, Tensor):
         return loss
     return torch.stack([part for part in loss if part is not None]).sum()
+
+
+def _short(loss: float) -> str:
+    return f"{loss:.1e}" if 0 < loss < 1e-3 else f"{loss:.4f}"
 
 
 def _shown(weights: list[float]) -> str:

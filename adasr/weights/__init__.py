@@ -5,12 +5,14 @@ Weights are safetensors files whose metadata tells the architecture, its options
 """
 
 from .build import build_network, network_scale
+from .convert import convert
 from .load import load_into, load_network
 from .save import save_network
 from .state import load_state
 
 __all__ = [
     "build_network",
+    "convert",
     "load_into",
     "load_network",
     "load_state",

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..archs.known_sites import default_sites
+from ..errors import OptionError
 from ..registry import ARCH_REGISTRY
 
 _PROBE_SIDE = 32  # a multiple of every usual window and unshuffle factor
@@ -26,7 +28,15 @@ def build_network(options: Mapping[str, Any]) -> nn.Module:
         OptionError: an unknown name or option, or a value that the network refuses.
     """
     name, arguments = ARCH_REGISTRY.check(options)
-    net = ARCH_REGISTRY.build(options)
+    try:
+        net = ARCH_REGISTRY.build(options)
+    except OptionError:
+        raise
+    except Exception as error:  # whatever another library raises for a wrong value
+        if ARCH_REGISTRY.get(name).__module__.startswith("adasr."):
+            raise
+        reason = f"{type(error).__name__}: {error}".strip(": ").partition("\n")[0]
+        raise OptionError(f"'{name}' refuses its options ({reason}).", ("type",)) from error
     defaults = {
         option.name: option.default
         for option in ARCH_REGISTRY.options(name).values()
@@ -43,8 +53,7 @@ def add_attributes(net: nn.Module, upscale: Any = None) -> None:
     if not isinstance(getattr(net, "upscale", None), int):
         vars(net)["upscale"] = upscale if isinstance(upscale, int) else network_scale(net)
     if not hasattr(net, "default_sites"):
-        last = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)][-1:]
-        vars(net)["default_sites"] = tuple(f"{name}:input" for name in last)
+        vars(net)["default_sites"] = default_sites(net)
     if not hasattr(net, "size_multiple"):
         vars(net)["size_multiple"] = 1
 

@@ -3,56 +3,107 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..archs.detect import canonical_keys, detect
-from ..archs.layers import quiet
-from ..compat import import_torchvision
+from ..archs.detect import Recognition, recognize
+from ..archs.keys import OURS, canonical_keys
 from ..errors import OptionError, WeightsError
-from .build import add_attributes, build_network, network_scale
-from .save import plain_state, unwrap
+from .build import build_network, network_scale
+from .community import load_with_spandrel
+from .fit import Fit, Holder, check_finite, compare, fill, misfit
+from .names import name_of_options, scale_of
+from .others import name_other
+from .save import unwrap
 from .state import read
 
-_SHOWN = 3  # keys named in a message
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its weights, and how it was found.
+
+    Attributes:
+        net: the network, on the CPU, in evaluation mode.
+        state: its weights, with the keys that its file is read by.
+        metadata: what the file says of itself.
+        layout: whose key names the file has, as ``adasr convert`` calls it.
+        why: how the network was recognized.
+    """
+
+    net: nn.Module
+    state: dict[str, Tensor]
+    metadata: dict[str, str]
+    layout: str
+    why: str
 
 
-def load_network(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+def load_network(
+    path: str | Path, device: str | torch.device = "cpu", key: str | None = None
+) -> nn.Module:
     """The network that a weights file belongs to, with its weights, in evaluation mode.
 
     Architecture and scale come from the metadata of files that adasr wrote, else from the key
-    names and shapes: SRResNet and RRDBNet of BasicSR, Real-ESRGAN and the papers' authors, and all
-    that spandrel knows. Its outputs are not clamped.
+    names and shapes: SRResNet and RRDBNet of BasicSR, MMSR, ESRGAN, Real-ESRGAN and the papers'
+    authors, and all that spandrel knows. Its outputs are not clamped.
 
     Args:
         path: a ``.safetensors`` or ``.pth`` file.
         device: where the network goes.
+        key: which weights of a ``.pth`` file, e.g. ``"params"`` where it holds EMA weights too;
+            these are taken by default.
 
     Raises:
-        WeightsError: missing, damaged, refused, or of no known network.
+        WeightsError: missing, damaged, refused, not finite, or of no known network.
+    """
+    return identify(path, key).net.to(device)
+
+
+def identify(
+    path: str | Path, key: str | None = None, options: Mapping[str, Any] | None = None
+) -> Loaded:
+    """As ``load_network``, together with how the network was found.
+
+    Args:
+        path: the file.
+        key: which weights in it.
+        options: the network, where the user names it: ``{"type": name, ...}``.
+
+    Raises:
+        OptionError: ``options`` name no network.
+        WeightsError: missing, damaged, refused, not finite, or of no known or another network.
     """
     path = Path(path)
-    state, metadata = read(path)
-    state = canonical_keys(state)
-    options = _arch_of(metadata, path) or detect(state)
-    if options is None:
-        net = _load_with_spandrel(state, path)
-    else:
-        try:
-            net = build_network(options)
-        except OptionError as error:
-            hint = "Install the package or the version of adasr that has it."
-            raise WeightsError(path, f"needs a network that is not here ({error})", hint) from None
-        _fill(net, state, path)
-    return net.to(device).eval()
+    raw, metadata = read(path, key)
+    recognition = recognize(raw)
+    layout = recognition.layout if recognition is not None else OURS
+    if options is not None:
+        net, state = _filled(build_network(options), raw, path, _holder(recognition))
+        return Loaded(net, state, metadata, layout, "by the options given")
+    written = _arch_of(metadata, path)
+    if written is not None:
+        holder = Holder(name_of_options(written), scale_of(written), "its metadata says so")
+        net, state = _filled(_build(written, path), raw, path, holder)
+        return Loaded(net, state, metadata, layout, "by its metadata")
+    if recognition is not None and recognition.exact:
+        net = _build(recognition.options, path)
+        net, state = _filled(net, raw, path, _holder(recognition))
+        return Loaded(net, state, metadata, layout, f"by its keys: {recognition.why}")
+    try:
+        net, name = load_with_spandrel(raw, path)
+    except WeightsError as error:
+        raise _nearest_misfit(raw, recognition, path) or error from None
+    check_finite(net.named_parameters(), path)
+    return Loaded(net.eval(), raw, metadata, OURS, f"by spandrel, as {name}")
 
 
-def load_into(net: nn.Module, path: str | Path, strict: bool = True) -> list[str]:
+def load_into(
+    net: nn.Module, path: str | Path, strict: bool = True, key: str | None = None
+) -> list[str]:
     """Load the weights in a file into ``net``; attached regularizers keep their parameters.
 
     Args:
@@ -60,59 +111,59 @@ def load_into(net: nn.Module, path: str | Path, strict: bool = True) -> list[str
         path: a ``.safetensors`` or ``.pth`` file.
         strict: whether every parameter must be there with its shape and nothing else. Without it,
             what fits is loaded.
+        key: which weights of a ``.pth`` file; EMA weights by default where it holds both.
 
     Returns:
         The keys of ``net`` that kept their values; none when strict.
 
     Raises:
-        WeightsError: missing, damaged, refused, of another network (the message says which), or,
-            without strict, nothing fits.
+        WeightsError: missing, damaged, refused, not finite, of another network (the message says
+            which, and for which scale), or, without strict, nothing fits.
     """
-    path = Path(path)
-    state, metadata = read(path)
-    return _fill(unwrap(net), canonical_keys(state), path, strict, _arch_of(metadata, path))
+    path, net = Path(path), unwrap(net)
+    raw, metadata = read(path, key)
+    fit = _best_fit(net, raw)
+    if (strict and not fit.complete) or not fit.fitting:
+        raise misfit(net, fit, path, _holder_of(raw, metadata, path))
+    fill(net, fit.fitting, path)
+    return [] if strict else fit.kept
 
 
-def _fill(
-    net: nn.Module,
-    state: Mapping[str, Tensor],
-    path: Path,
-    strict: bool = True,
-    options: Mapping[str, Any] | None = None,
-) -> list[str]:
-    target = plain_state(net)
-    buffers = {name for name, _ in net.named_buffers()}
-    missing = [key for key in target if key not in state]
-    unexpected = [key for key in state if key not in target]
-    # A buffer of another shape is a cache that follows the training size (SwinIR's attention
-    # masks); a network of another width differs in its parameters too.
-    other_shape = [
-        key
-        for key in target
-        if key in state and key not in buffers and state[key].shape != target[key].shape
-    ]
-    fitting = {
-        key: value
-        for key, value in state.items()
-        if key in target and value.shape == target[key].shape
-    }
-    if (strict and (missing or unexpected or other_shape)) or not fitting:
-        problem = f"does not fit {_name_of(net)}"
-        holder = _name_of_options(options or detect(state))
-        if holder and holder != _name_of(net):
-            problem = f"{problem}: it holds the weights of {holder}"
-        details = [
-            _listed("missing", missing),
-            _listed("not in the network", unexpected),
-            _listed(
-                "of another shape",
-                [f"{k} {_shape(state[k])} instead of {_shape(target[k])}" for k in other_shape],
-            ),
-        ]
-        problem = f"{problem} ({'; '.join(d for d in details if d)})"
-        raise WeightsError(path, problem, "Give the weights or the network that match.")
-    net.load_state_dict(fitting, strict=False)
-    return [] if strict else [key for key in target if key not in fitting]
+def _best_fit(net: nn.Module, raw: Mapping[str, Tensor]) -> Fit:
+    """With our key names, or as they are: the network may have those of another program."""
+    fits = [compare(net, state) for state in (canonical_keys(raw), raw)]
+    return min(fits, key=lambda fit: len(fit.missing))
+
+
+def _filled(
+    net: nn.Module, raw: Mapping[str, Tensor], path: Path, holder: Holder | None
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    fit = _best_fit(net, raw)
+    if not fit.complete:
+        raise misfit(net, fit, path, holder)
+    fill(net, fit.fitting, path)
+    return net.eval(), fit.fitting
+
+
+def _nearest_misfit(
+    raw: Mapping[str, Tensor], recognition: Recognition | None, path: Path
+) -> WeightsError | None:
+    """What keeps the weights from being the network that they look like."""
+    if recognition is None or name_other(raw) is not None:
+        return None
+    try:
+        net = build_network(recognition.options)
+    except OptionError:
+        return None
+    return misfit(net, compare(net, canonical_keys(raw)), path, _holder(recognition))
+
+
+def _build(options: Mapping[str, Any], path: Path) -> nn.Module:
+    try:
+        return build_network(options)
+    except OptionError as error:
+        hint = "Install the package or the version of adasr that has it."
+        raise WeightsError(path, f"needs a network that is not here ({error})", hint) from None
 
 
 def _arch_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any] | None:
@@ -128,83 +179,27 @@ def _arch_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any] | None:
     return options
 
 
-def _load_with_spandrel(state: dict[str, Tensor], path: Path) -> nn.Module:
-    import_torchvision()
-    import spandrel
+def _holder(recognition: Recognition | None) -> Holder | None:
+    if recognition is None:
+        return None
+    options = recognition.options
+    return Holder(name_of_options(options), scale_of(options), recognition.why)
 
+
+def _holder_of(raw: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> Holder | None:
+    """The network that a file's weights belong to, as far as anything tells it."""
+    written = _arch_of(metadata, path)
+    if written is not None:
+        return Holder(name_of_options(written), scale_of(written), "its metadata says so")
+    other = name_other(raw)
+    if other is not None:
+        return Holder(other.name, None, "by its keys")
+    recognition = recognize(raw)
+    if recognition is not None:
+        return _holder(recognition)
     try:
-        with quiet():
-            found = spandrel.ModelLoader().load_from_state_dict(dict(state))
-    except Exception as error:  # every architecture reads shapes in its own way
-        keys = ", ".join(list(state)[:_SHOWN])
-        raise WeightsError(
-            path,
-            f"holds the weights of no network known here (its first keys: {keys})",
-            "Build the network with its options and give the file as pretrained weights.",
-        ) from (None if isinstance(error, spandrel.UnsupportedModelError) else error)
-    if not isinstance(found, spandrel.ImageModelDescriptor) or (
-        found.input_channels != found.output_channels or found.input_channels not in (1, 3)
-    ):
-        raise WeightsError(
-            path,
-            f"holds the weights of {found.architecture.name}, which does not turn an RGB or gray "
-            "image into a larger one",
-            "Give the weights of a super-resolution network.",
-        )
-    net = found.model
-    if getattr(net, "upscale", found.scale) != found.scale:
-        # The network uses an ``upscale`` of another meaning itself, so it must keep it.
-        net = _Rescaled(net)
-    # Networks with square attention windows pad to them by reflection, which fails on images
-    # smaller than the padding; the one who runs the network pads images of any size.
-    window = getattr(found.model, "window_size", 1)
-    needs = found.size_requirements
-    vars(net).update(
-        upscale=found.scale,
-        num_in_ch=found.input_channels,
-        size_multiple=math.lcm(max(1, needs.multiple_of), window if isinstance(window, int) else 1),
-        size_minimum=max(1, needs.minimum),
-    )
-    add_attributes(net)
-    return net
-
-
-class _Rescaled(nn.Module):
-    """A network behind a name of its own for the scale."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(x)
-
-
-def _name_of(net: nn.Module) -> str:
-    options = getattr(net, "arch_options", None)
-    return _name_of_options(options) or f"{type(net).__name__} x{network_scale(net)}"
-
-
-def _name_of_options(options: Mapping[str, Any] | None) -> str:
-    """Name, scale and width of a network, as a person tells networks apart."""
-    if not options:
-        return ""
-    sizes = [
-        f"{key} {options[key]}"
-        for key in ("num_feat", "embed_dim", "dim", "feature_channels", "num_block", "num_conv")
-        if key in options
-    ]
-    scale = options.get("upscale", options.get("scale"))
-    name = f"{options['type']} x{scale}" if scale is not None else str(options["type"])
-    return f"{name} with {', '.join(sizes)}" if sizes else name
-
-
-def _listed(what: str, keys: list[str]) -> str:
-    if not keys:
-        return ""
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return f"{what}: {', '.join(keys[:_SHOWN])}{more}"
-
-
-def _shape(value: Tensor) -> str:
-    return "x".join(map(str, value.shape)) or "scalar"
+        net, name = load_with_spandrel(raw, path)
+    except WeightsError:
+        return None
+    scale = network_scale(net)
+    return Holder(f"{name} x{scale}", scale, "as spandrel finds")

@@ -17,28 +17,49 @@ from ..errors import WeightsError
 from ..regularizers.sites import RESERVED_PREFIX
 
 # What training programs wrap state dicts in, the better ones first.
-_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net_g")
-_PREFIXES = ("module.", "_orig_mod.")
+_WRAPPERS = (
+    "params_ema",
+    "params-ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net_g",
+    "net",
+)
+_DEEPEST = 8  # a pickle may hold a mapping inside itself
+_PREFIXES = ("module.", "_orig_mod.", "netG.")
+# Keys by which other files of a training are known.
+_OTHER_FILES = {
+    "a training state of adasr": {"iteration", "network", "optimizer"},
+    "a training state of BasicSR": {"iter", "optimizers", "schedulers"},
+    "the state of an optimizer": {"state", "param_groups"},
+}
+METADATA = "metadata"  # what adasr says of the weights, in its .pth files
 _LONGEST_HEADER = 100_000_000  # as the format has it
 _DAMAGED = "is damaged or not complete"
 _AGAIN = "Copy or download it again."
 
 
-def load_state(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a ``.safetensors`` or ``.pth`` file, on the CPU.
+def load_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
+    """The state dict in a ``.safetensors`` or ``.pth`` file, on the CPU, in float32.
 
     The format is told by the content. EMA weights are preferred where a file holds both
     (``params_ema``, ``params``, ``state_dict``), and the prefix ``module.`` is taken off. Files are
     read as data: a pickle that holds anything but tensors is refused and nothing in it is run.
 
+    Args:
+        path: the file.
+        key: which weights of a ``.pth`` file, e.g. ``"params"`` where it holds EMA weights too.
+
     Raises:
         WeightsError: missing, damaged, refused, or no weights.
     """
-    return read(path)[0]
+    return read(path, key)[0]
 
 
-def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """As ``load_state``, together with the metadata of a safetensors file.
+def read(path: str | Path, key: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """As ``load_state``, together with the file's metadata.
 
     Raises:
         WeightsError: missing, damaged, refused, or no weights.
@@ -48,8 +69,9 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if form == "safetensors":
         content, metadata = _read_safetensors(path)
     else:
-        content, metadata = _read_pickle(path, size), {}
-    return _state_of(content, path), metadata
+        content = _read_pickle(path, size)
+        metadata = _metadata_of(content)
+    return _state_of(content, path, key), metadata
 
 
 def _form(path: Path) -> tuple[Literal["safetensors", "pickle"], int]:
@@ -113,27 +135,67 @@ def _refusal(path: Path, message: str) -> WeightsError:
     )
 
 
-def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict inside what a file holds."""
-    state = content
-    while isinstance(state, Mapping):
-        inner = next((state[k] for k in _WRAPPERS if isinstance(state.get(k), Mapping)), None)
-        if inner is None:
-            break
-        state = inner
-    if isinstance(state, Mapping):
-        state = {
-            key: value
-            for key, value in state.items()
-            if isinstance(key, str) and isinstance(value, Tensor)
-        }
-    if not isinstance(state, dict) or not state:
-        raise WeightsError(
-            path,
-            "holds no weights of a network",
-            "Give the weights (models/*.safetensors), not a training state or other data.",
-        )
+def _metadata_of(content: Any) -> dict[str, str]:
+    """What adasr wrote beside the weights of a ``.pth`` file."""
+    found = content.get(METADATA) if isinstance(content, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, str)}
+
+
+def _state_of(content: Any, path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """The state dict inside what a file holds, its floating-point numbers in float32."""
+    if key is not None:
+        content = _entry(content, key, path)
+    inside = _unwrapped(content)
+    state = _tensors(inside)
+    if not state:
+        raise _no_weights(inside, path)
     for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return {k: v for k, v in state.items() if not k.startswith(f"{RESERVED_PREFIX}.")}
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in state.items()
+        if not name.startswith(f"{RESERVED_PREFIX}.")
+    }
+
+
+def _entry(content: Any, key: str, path: Path) -> Any:
+    if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+        return content[key]
+    held = content.items() if isinstance(content, Mapping) else ()
+    known = [str(name) for name, value in held if isinstance(value, Mapping) and name != METADATA]
+    has = ", ".join(known) or "one state dict without a name"
+    raise WeightsError(path, f"holds no '{key}', only {has}", "Choose one of them, or name none.")
+
+
+def _unwrapped(content: Any) -> Any:
+    """The innermost mapping, past the names that training programs put around it."""
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping):
+            break
+        inner = {k: v for k, v in content.items() if isinstance(v, Mapping) and v}
+        name = next((name for name in _WRAPPERS if name in inner), None)
+        if name is None and len(content) == len(inner) == 1:
+            name = next(iter(inner))
+        if name is None:
+            break
+        content = inner[name]
+    return content
+
+
+def _tensors(state: Any) -> dict[str, Tensor]:
+    items = state.items() if isinstance(state, Mapping) else ()
+    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
+
+
+def _no_weights(content: Any, path: Path) -> WeightsError:
+    keys = set(content) if isinstance(content, Mapping) else set()
+    what = next((name for name, marks in _OTHER_FILES.items() if marks <= keys), None)
+    return WeightsError(
+        path,
+        f"is {what} and holds no weights to load" if what else "holds no weights of a network",
+        "Give the weights (models/net_g_*.safetensors or .pth), not a training state or other "
+        "data.",
+    )

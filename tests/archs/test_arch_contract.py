@@ -162,5 +162,5 @@ def test_spandrel_networks_equal_basicsr(name: str, basicsr: None) -> None:
 def test_a_network_of_basicsr_gets_the_attributes_too(basicsr: None) -> None:
     net: Any = build_network({"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_block": 1})
     assert (net.upscale, net.size_multiple) == (4, 1)
-    assert net.default_sites == ("conv_last:input",)
+    assert net.default_sites == ("body.*.conv1", "conv_last:input")
     assert net.arch_options["type"] == "EDSR" and net.arch_options["num_feat"] == 64

@@ -35,7 +35,7 @@ def test_degrade_writes_sets_with_manifests(pictures: Path, tmp_path: Path) -> N
     assert len(recipes) == 8
     assert read_image(tmp_path / "lr" / "blur2_noise20" / "a.png").shape == (8, 6, 3)
     assert read_image(tmp_path / "lr" / "HR" / "a.png").shape == (32, 24, 3)
-    manifest = json.loads((tmp_path / "lr" / "noise20" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "lr" / "noise20" / ".manifest.json").read_text())
     assert set(manifest["images"]) == {"a.png", "b.png"}
 
 

@@ -155,7 +155,8 @@ def test_gt_is_a_crop_around_the_centre_at_any_phase_of_the_jpeg_grid(kind):
     degradation = _build(kind, gt_usm=False)
     y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
     coded = (torch.stack([y, x, y]) / 255).expand(256, -1, -1, -1)
-    _, gt = degradation._crop(torch.zeros(256, 3, 24, 24), coded, _generator())
+    lq = torch.zeros(256, 3, 24, 24)
+    _, gt = degradation._crop([lq], coded, degradation._draw_places(lq, _generator()))
     corner = (gt[:, :2, 0, 0] * 255).round().long()
     assert torch.equal(corner % 4, torch.zeros_like(corner))
     # 32 is the margin; half a block of 8 LQ pixels on either side of it.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,7 @@ def sites(net: nn.Module) -> list[str]:
     return [site.name for site in annealing.sites]
 
 
+@pytest.mark.filterwarnings("ignore:.* is trained, but")
 @pytest.mark.parametrize("name", ARCHS)
 def test_any_arch_of_basicsr_can_be_regularized(integration: ModuleType, name: str) -> None:
     options, count = ARCHS[name]
@@ -70,6 +72,22 @@ def test_sites_can_be_named(integration: ModuleType) -> None:
     regularizer = {**ADAPTIVE, "sites": ["body.1.conv2", "conv_after_body"]}
     net = build({"type": "Regularized", "arch": EDSR, "regularizer": regularizer})
     assert sites(net) == ["body.1.conv2", "conv_after_body"]
+
+
+def test_a_network_that_nobody_anneals_is_told(integration: ModuleType) -> None:
+    from adasr.integrations.basicsr.regularized import annealing_of
+
+    options = {"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE}
+    alone, driven = build(options), build(options)
+    with pytest.warns(UserWarning, match="EDSR is trained, but its regularizer's schedule is not"):
+        alone(torch.rand(1, 3, 8, 8))
+    annealing = annealing_of(driven)
+    assert annealing is not None
+    annealing.step(1, 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        driven(torch.rand(1, 3, 8, 8))
+        alone(torch.rand(1, 3, 8, 8))  # told once
 
 
 def test_our_archs_stand_beside_theirs(integration: ModuleType) -> None:

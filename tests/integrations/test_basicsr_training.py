@@ -69,10 +69,8 @@ def test_a_resumed_run_has_the_annealing_of_an_uninterrupted_one(project: Projec
     assert rounded(whole) == shares(3)
 
 
-@pytest.mark.parametrize("model_type", ["SRModel", "AdaSRModel"])
-def test_every_model_of_basicsr_anneals_a_regularized_network(
-    project: Project, monkeypatch: pytest.MonkeyPatch, model_type: str
-) -> None:
+def watch_weights(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[float]]:
+    """The weights of the sites by iteration, filled in while a network is annealed."""
     from adasr.integrations.basicsr.regularized import Annealing
 
     seen: dict[int, list[float]] = {}
@@ -80,10 +78,17 @@ def test_every_model_of_basicsr_anneals_a_regularized_network(
 
     def step(self: Annealing, iteration: int, total_iter: int) -> None:
         original(self, iteration, total_iter)
-        if self.sites[0].regularizer.training:
-            seen[iteration] = [site.weight for site in self.sites]
+        seen[iteration] = [site.weight for site in self.sites]
 
     monkeypatch.setattr(Annealing, "step", step)
+    return seen
+
+
+@pytest.mark.parametrize("model_type", ["SRModel", "AdaSRModel"])
+def test_paired_models_anneal_a_regularized_network(
+    project: Project, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    seen = watch_weights(monkeypatch)
     network = {"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE}
     project.train(project.write(model_type=model_type, network_g=network))
     assert seen == {t: [1.0 if t >= 3 * k else 0.3 for k in (1, 2, 3)] for t in range(1, 9)}
@@ -117,28 +122,39 @@ def test_on_the_fly_degradations_train_and_repeat(project: Project, images: Path
     assert first == second and len(first) == 8
 
 
-def test_real_esrgan_options_need_only_another_model_type(project: Project, images: Path) -> None:
-    """Keys and dataset of a Real-ESRGAN file, at their places there."""
+REAL_ESRGAN_KERNELS = {
+    "blur_kernel_size": 21,
+    "kernel_list": ["iso", "aniso"],
+    "kernel_prob": [0.5, 0.5],
+    "sinc_prob": 0.1,
+    "blur_sigma": [0.2, 3],
+    "betag_range": [0.5, 4],
+    "betap_range": [1, 2],
+}
+REAL_ESRGAN_PROCESS = {
+    "resize_prob": [0.2, 0.7, 0.1],
+    "resize_range": [0.15, 1.5],
+    "gaussian_noise_prob": 0.5,
+    "noise_range": [1, 30],
+    "poisson_scale_range": [0.05, 3],
+    "gray_noise_prob": 0.4,
+    "jpeg_range": [30, 95],
+}
+
+
+@pytest.fixture
+def real_esrgan(project: Project, images: Path) -> dict[str, Any]:
+    """What an option file of Real-ESRGAN has beside the rest, at its places there."""
     meta = project.folder / "meta.txt"
     meta.write_text("".join(f"{path.name}\n" for path in sorted(images.iterdir())))
-    kernels = {
-        "blur_kernel_size": 21,
-        "kernel_list": ["iso", "aniso"],
-        "kernel_prob": [0.5, 0.5],
-        "sinc_prob": 0.1,
-        "blur_sigma": [0.2, 3],
-        "betag_range": [0.5, 4],
-        "betap_range": [1, 2],
-    }
-    second = {f"{key}2": value for key, value in kernels.items()}
     train = {
         "name": "train",
         "type": "RealESRGANDataset",
         "dataroot_gt": str(images),
         "meta_info": str(meta),
         "io_backend": {"type": "disk"},
-        **kernels,
-        **second,
+        **REAL_ESRGAN_KERNELS,
+        **{f"{key}2": value for key, value in REAL_ESRGAN_KERNELS.items()},
         "final_sinc_prob": 0.8,
         "gt_size": 32,
         "use_hflip": True,
@@ -147,29 +163,52 @@ def test_real_esrgan_options_need_only_another_model_type(project: Project, imag
         "batch_size_per_gpu": 2,
         "dataset_enlarge_ratio": 20,
     }
-    process = {
-        "resize_prob": [0.2, 0.7, 0.1],
-        "resize_range": [0.15, 1.5],
-        "gaussian_noise_prob": 0.5,
-        "noise_range": [1, 30],
-        "poisson_scale_range": [0.05, 3],
-        "gray_noise_prob": 0.4,
-        "jpeg_range": [30, 95],
-    }
-    later = {f"{key}2": value for key, value in process.items()} | {"resize_range2": [0.3, 1.2]}
-    shared: dict[str, Any] = {
+    return {
         "datasets": {"train": train},
         "gt_usm": True,
         "gt_size": 32,
         "queue_size": 4,
         "second_blur_prob": 0.8,
-        **process,
-        **later,
+        **REAL_ESRGAN_PROCESS,
+        **{f"{key}2": value for key, value in REAL_ESRGAN_PROCESS.items()},
+        "resize_range2": [0.3, 1.2],
     }
-    for model_type in ("RealESRNetModel", "AdaRealESRNetModel"):
-        log = project.train(project.write(model_type, model_type=model_type, **shared))
-        assert len(losses(log)) == 8, model_type
-        assert "# psnr:" in log
+
+
+@pytest.mark.parametrize("model_type", ["RealESRNetModel", "AdaRealESRNetModel"])
+def test_real_esrgan_options_need_only_another_model_type(
+    project: Project, real_esrgan: dict[str, Any], model_type: str
+) -> None:
+    log = project.train(project.write(model_type=model_type, **real_esrgan))
+    assert len(losses(log)) == 8
+    assert "# psnr:" in log
+
+
+@pytest.mark.parametrize("model_type", ["SRGANModel", "RealESRGANModel"])
+def test_gan_models_anneal_their_generator(
+    project: Project,
+    real_esrgan: dict[str, Any],
+    model_type: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = watch_weights(monkeypatch)
+    changes = real_esrgan if model_type == "RealESRGANModel" else {}
+    project.train(
+        project.write(
+            model_type=model_type,
+            network_g={"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE},
+            network_d={"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4},
+            train={
+                "optim_d": {"type": "Adam", "lr": 1e-4},
+                "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+            },
+            l1_gt_usm=True,
+            percep_gt_usm=True,
+            gan_gt_usm=False,
+            **changes,
+        )
+    )
+    assert seen == {t: [1.0 if t >= 3 * k else 0.3 for k in (1, 2, 3)] for t in range(1, 9)}
 
 
 def test_weights_of_a_regularized_network_are_those_of_the_plain_one(project: Project) -> None:
@@ -262,6 +301,8 @@ def test_two_processes_train_save_and_resume(
         network_g={"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE},
         degradation={"type": "RealESRGAN", "margin": 8},
         datasets={"train": train},
+        # Without averaged weights the first process validates through DistributedDataParallel.
+        train={"ema_decay": 0.9 if workers else 0},
         dist_params={"backend": "nccl", "port": 29500},
     )
 

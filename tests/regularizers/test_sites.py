@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adasr.archs.srresnet import SRResNet
 from adasr.errors import OptionError
 from adasr.regularizers.adaptive_dropout import AdaptiveDropout
 from adasr.regularizers.channel_dropout import ChannelDropout
@@ -205,3 +206,18 @@ def test_probe_keeps_modes_and_random_state(x: Tensor) -> None:
     assert net.training
     assert not net.body[0].training
     assert net.body[1].training
+
+
+def test_data_parallel_leaves_the_weights_to_each_process() -> None:
+    """Else a forward pass in one process alone would wait for the others."""
+    net = SRResNet(num_feat=8, num_block=2)
+    attach(net, AdaptiveDropout())
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        assert not nn.parallel.DistributedDataParallel(net).modules_buffers
+        before = set(vars(SRResNet(num_feat=8, num_block=2)))
+        detach(net)
+        assert set(vars(net)) == before
+    finally:
+        torch.distributed.destroy_process_group()

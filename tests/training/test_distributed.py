@@ -29,10 +29,17 @@ def launch(path: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"regularizer": {"gate": "vector", "schedule": None}}, id="gate"),
+        pytest.param({"train": {"align_opt": {"type": "FeatureAlignment"}}}, id="alignment"),
+    ],
+)
 def test_two_processes_train_and_resume_to_the_same_bits(
-    recipe: Callable[..., Path], tmp_path: Path
+    recipe: Callable[..., Path], tmp_path: Path, changes: dict
 ) -> None:
-    path = recipe(regularizer={"gate": "vector", "schedule": None})
+    path = recipe(**changes)
     process = launch(path)
     told = process.communicate(timeout=300)[0]
     assert process.returncode == 0, told

@@ -12,6 +12,7 @@ from torch import nn
 
 from adasr.errors import DatasetError, OptionError, TrainingError
 from adasr.options import Options, load_options
+from adasr.registry import LOSS_REGISTRY
 from adasr.training import run
 from adasr.training.checkpoint import load_state, save_state
 from adasr.training.log import read_metrics
@@ -416,3 +417,15 @@ def test_network_of_another_width_is_not_resumed(options: MakeOptions) -> None:
     )
     with pytest.raises(TrainingError, match="does not fit"):
         run_training(options(), auto_resume=True)
+
+
+def test_a_loss_whose_weights_cannot_be_had_is_named(
+    options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline() -> None:
+        raise OSError("<urlopen error: no route to host>")
+
+    monkeypatch.setitem(LOSS_REGISTRY._components, "Offline", offline)
+    wanted = options(train={"perceptual_opt": {"type": "Offline"}})
+    with pytest.raises(OptionError, match=r"train\.perceptual_opt: Offline needs a file that"):
+        run_training(wanted, quiet=True)

@@ -32,9 +32,8 @@ def follow_iterations() -> None:
 
 def anneal(model: Any, iteration: int) -> None:
     """Set the sites' weights of every network of ``model`` for ``iteration`` (1-based)."""
-    total_iter = int(model.opt["train"]["total_iter"])
     for value in list(vars(model).values()):
         if isinstance(value, nn.Module):
             annealing = annealing_of(model.get_bare_model(value))
             if annealing is not None:
-                annealing.step(iteration, total_iter)
+                annealing.step(iteration, int(model.opt["train"]["total_iter"]))

@@ -30,7 +30,7 @@ def our_losses() -> list[Callable[..., nn.Module]]:
 
 
 def _compares_images(name: str) -> bool:
-    return not getattr(LOSS_REGISTRY.get(name), "on_features", False)
+    return not getattr(LOSS_REGISTRY.get(name), "takes_features", False)
 
 
 def _loss(name: str) -> Callable[..., nn.Module]:

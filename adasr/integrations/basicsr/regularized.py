@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,24 +26,41 @@ class Annealing:
     """The sites of one network and when they act.
 
     Args:
+        net: the network; a warning tells when it is trained and nobody calls ``step``.
         sites: what ``attach`` returned.
         schedule: ``{type: LayerwiseAnnealing, ...}``, or None for weights that stay.
     """
 
-    def __init__(self, sites: list[Site], schedule: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, net: nn.Module, sites: list[Site], schedule: Mapping[str, Any] | None
+    ) -> None:
         self.sites, self.options = sites, schedule
         self._schedule: LayerwiseAnnealing | None = None
+        if schedule is not None:
+            self._watch = net.register_forward_pre_hook(self._not_annealed)
 
     def step(self, iteration: int, total_iter: int) -> None:
         """Set the sites' weights for ``iteration`` (1-based) of ``total_iter``."""
         if self.options is None:
             return
         if self._schedule is None:
+            self._watch.remove()
             self._schedule = SCHEDULE_REGISTRY.build(
                 self.options, sites=self.sites, total_iter=total_iter
             )
         assert self._schedule is not None
         self._schedule.step(iteration)
+
+    def _not_annealed(self, net: nn.Module, args: tuple[Any, ...]) -> None:
+        if net.training:
+            self._watch.remove()
+            warnings.warn(
+                f"{type(net).__name__} is trained, but its regularizer's schedule is not: the "
+                "weights stay as they are. BasicSR's models anneal the networks they hold as "
+                "attributes in update_learning_rate; use model_type AdaSRModel, or let your model "
+                "call that of BaseModel.",
+                stacklevel=2,
+            )
 
 
 def regularize(net: nn.Module, options: Mapping[str, Any]) -> nn.Module:
@@ -67,7 +85,7 @@ def regularize(net: nn.Module, options: Mapping[str, Any]) -> nn.Module:
             SCHEDULE_REGISTRY.build(schedule, sites=sites, total_iter=len(sites))
     except OptionError as error:
         raise error.under("regularizer") from None
-    vars(net)[_ATTRIBUTE] = Annealing(sites, schedule)
+    vars(net)[_ATTRIBUTE] = Annealing(net, sites, schedule)
     return net
 
 

@@ -1,0 +1,47 @@
+"""The names that adasr's own components have in BasicSR's registries."""
+
+from __future__ import annotations
+
+from ...registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, Registry
+from .draft import Draft
+from .report import Key
+
+_MODELS = {"AdaSRModel": "SRModel", "AdaRealESRNetModel": "SRModel"}
+_LOSSES = ("pixel_opt", "perceptual_opt", "align_opt")
+
+
+def take_own_names(draft: Draft) -> None:
+    """``AdaSRResNet`` is our ``SRResNet``, and so on; ``Regularized`` is a network in another."""
+    model = draft.get("model_type")
+    if isinstance(model, str) and model in _MODELS:
+        draft.put(("model_type",), _MODELS[model])
+    _unwrap_network(draft)
+    _take_name(draft, ("network_g", "type"), ARCH_REGISTRY, "Ada")
+    for name in draft.section("datasets"):
+        _take_name(draft, ("datasets", name, "type"), DATASET_REGISTRY, "Ada")
+    for name in _LOSSES:
+        _take_name(draft, ("train", name, "type"), LOSS_REGISTRY, "Ada")
+    for label in draft.section("val", "metrics"):
+        _take_name(draft, ("val", "metrics", label, "type"), METRIC_REGISTRY, "ada_")
+
+
+def _take_name(draft: Draft, key: Key, registry: Registry, prefix: str) -> None:
+    name = draft.get(*key)
+    if isinstance(name, str) and name.startswith(prefix):
+        ours = name.removeprefix(prefix)
+        if ours in registry:
+            draft.change(key, ours)
+
+
+def _unwrap_network(draft: Draft) -> None:
+    """``{type: Regularized, arch: {...}, regularizer: {...}}`` as two sections."""
+    network = draft.section("network_g")
+    if network.get("type") != "Regularized" or not isinstance(network.get("arch"), dict):
+        return
+    draft.move(("network_g", "regularizer"), ("regularizer",))
+    arch = network["arch"]
+    for option in arch:
+        draft.origins["network_g", option] = ("network_g", "arch", option)
+    draft.options["network_g"] = {k: v for k, v in network.items() if k not in ("type", "arch")}
+    draft.options["network_g"] |= arch
+    draft.report.changed(("network_g",), ": Regularized -> network_g and regularizer")
