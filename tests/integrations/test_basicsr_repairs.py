@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 FAULTS = """
 import json, os, sys, torch
@@ -159,3 +161,48 @@ def test_repairs_for_machines_without_cuda_are_left_out_on_others(
     monkeypatch.setattr(repairs, "REPAIRS", named)
     repairs.repair()
     assert mended == []  # the faults of any machine were mended in this process before
+
+
+class Frames(torch.utils.data.Dataset[dict[str, Any]]):
+    """Three frames of one folder, one at a time or all together."""
+
+    def __init__(self, together: bool) -> None:
+        self.together = together
+        self.opt, self.data_info = {"name": "frames"}, {"folder": ["a"] * 3}
+
+    def __len__(self) -> int:
+        return 1 if self.together else 3
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        random = torch.Generator().manual_seed(index)
+        lq = torch.rand(3, 3, 8, 8, generator=random)
+        gt = lq.clone() if self.together else lq[1].clone()
+        place = {"folder": "a", "idx": f"{index}/3", "lq_path": "frame.png"}
+        return {"lq": lq, "gt": gt, **place}
+
+
+class Copy(nn.Module):
+    """Every frame, or the one in the middle of three."""
+
+    def __init__(self, together: bool) -> None:
+        super().__init__()
+        self.together = together
+
+    def forward(self, lq: torch.Tensor) -> torch.Tensor:
+        return lq if self.together else lq[:, 1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the fault is not there with CUDA")
+@pytest.mark.parametrize("together", [False, True])
+def test_video_models_validate_on_a_cpu(integration: ModuleType, together: bool) -> None:
+    from basicsr.models.video_base_model import VideoBaseModel
+    from basicsr.models.video_recurrent_model import VideoRecurrentModel
+
+    owner = VideoRecurrentModel if together else VideoBaseModel
+    model = owner.__new__(owner)
+    metrics = {"psnr": {"type": "calculate_psnr", "crop_border": 0}}
+    model.opt = {"val": {"metrics": metrics, "suffix": None}, "dist": False, "is_train": True}
+    model.device, model.net_g, model.center_frame_only = torch.device("cpu"), Copy(together), False
+    loader = torch.utils.data.DataLoader(Frames(together))
+    model.dist_validation(loader, 1, None, False)
+    assert model.metric_results["a"].tolist() == [[float("inf")]] * 3
