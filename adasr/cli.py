@@ -44,6 +44,7 @@ class Kind(StrEnum):
     ARCHS = "archs"
     DATASETS = "datasets"
     DEGRADATIONS = "degradations"
+    STEPS = "steps"
     REGULARIZERS = "regularizers"
     SCHEDULES = "schedules"
     LOSSES = "losses"
@@ -207,14 +208,47 @@ def convert(
 
 @app.command()
 def degrade(
-    source: Annotated[Path, typer.Option("-i", "--input", help="folder of HR images")],
-    target: Annotated[Path, typer.Option("-o", "--output", help="folder for LR images")],
-    recipe: Annotated[
-        list[str], typer.Option("-r", "--recipe", help="recipe; 'all' for the eight of them")
+    target: Annotated[
+        Path, typer.Option("-o", "--output", help="folder for LR images; PNG file of the preview")
     ],
+    source: Annotated[
+        Path | None, typer.Option("-i", "--input", help="folder of HR images", show_default=False)
+    ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option("-r", "--recipe", help="recipe; 'all' for the eight of them"),
+    ] = None,
     scale: Annotated[int, typer.Option("-s", "--scale", min=1, help="downscaling factor")] = 4,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=400, help="draw so many training samples of an option YAML instead"
+        ),
+    ] = None,
+    opt: Annotated[
+        Path | None, typer.Option("-opt", "--opt", help="option YAML of the preview")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the preview's first sample")] = 0,
+    overrides: Overrides = None,
 ) -> int:
-    """Write degraded test sets, seeded per file, with a manifest of checksums."""
+    """Write degraded test sets, seeded per file, with a manifest of checksums.
+
+    With --preview N -opt FILE: draw N training samples with the parameters that made each.
+    """
+    if preview is not None or opt is not None:
+        if preview is None or opt is None:
+            raise typer.BadParameter("--preview N and -opt FILE go together.")
+        if recipe:
+            raise typer.BadParameter("a preview shows the degradation of its option YAML.",
+                                     param_hint="--recipe")  # fmt: skip
+        from .training.preview import write_preview
+
+        write_preview(_options(opt, overrides), target, preview, seed, source, typer.echo)
+        return 0
+    if source is None:
+        raise typer.BadParameter("name the folder of HR images.", param_hint="-i")
+    if not recipe:
+        raise typer.BadParameter("name a recipe, or 'all'.", param_hint="-r")
     from .evaluation.degrade import write_testsets
 
     return write_testsets(source, target, recipe, scale, typer.echo)

@@ -59,6 +59,7 @@ class Registry:
         package: the package (or module) whose modules register the built-in components.
         supplied: parameters that code gives, never a user's options.
         basicsr: name of BasicSR's registry to fall back to, and the module that fills it.
+        lists: option -> key in ``REGISTRIES``: options that hold a list of other components.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Registry:
         package: str | None = None,
         supplied: tuple[str, ...] = (),
         basicsr: tuple[str, str] | None = None,
+        lists: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.package, self.supplied, self.basicsr = kind, package, supplied, basicsr
+        self.lists = dict(lists or {})
         self._components: dict[str, Callable[..., Any]] = {}
         self._filled = False
 
@@ -150,7 +153,9 @@ class Registry:
         for key, value in options.items():
             if key == "type":
                 continue
-            if key in known:
+            if key in known and key in self.lists:
+                arguments[key] = _checked_list(value, known[key], REGISTRIES[self.lists[key]])
+            elif key in known:
                 arguments[key] = _checked(value, known[key])
             elif open_ended and key not in self.supplied:
                 arguments[key] = value
@@ -267,9 +272,26 @@ def _checked(value: Any, option: Option) -> Any:
         ) from None
 
 
+def _checked_list(value: Any, option: Option, registry: Registry) -> Any:
+    """``value`` after every component in it was checked; objects built already stay as they are."""
+    if not isinstance(value, list | tuple):
+        hint = f"Write [{{type: NAME, ...}}, ...]; known: {', '.join(registry.names())}."
+        raise OptionError(f"expected a list, got {value!r}.", (option.name,), hint)
+    for i, item in enumerate(value):
+        if not callable(item):
+            try:
+                registry.check(item)
+            except OptionError as error:
+                raise error.under(option.name, i) from None
+    return value
+
+
 ARCH_REGISTRY = Registry("arch", "adasr.archs", basicsr=("ARCH_REGISTRY", "basicsr.archs"))
-DATASET_REGISTRY = Registry("dataset", "adasr.data", supplied=("scale", "margin", "degrade"))
-DEGRADATION_REGISTRY = Registry("degradation", "adasr.degradations", supplied=("scale",))
+DATASET_REGISTRY = Registry("dataset", "adasr.data", supplied=("scale", "frame", "degrade"))
+DEGRADATION_REGISTRY = Registry(
+    "degradation", "adasr.degradations", supplied=("scale",), lists={"steps": "steps"}
+)
+STEP_REGISTRY = Registry("step", "adasr.degradations.steps", lists={"steps": "steps"})
 REGULARIZER_REGISTRY = Registry("regularizer", "adasr.regularizers")
 SCHEDULE_REGISTRY = Registry("schedule", "adasr.regularizers", supplied=("sites", "total_iter"))
 LOSS_REGISTRY = Registry("loss", "adasr.losses", basicsr=("LOSS_REGISTRY", "basicsr.losses"))
@@ -281,6 +303,7 @@ REGISTRIES = {
     "archs": ARCH_REGISTRY,
     "datasets": DATASET_REGISTRY,
     "degradations": DEGRADATION_REGISTRY,
+    "steps": STEP_REGISTRY,
     "regularizers": REGULARIZER_REGISTRY,
     "schedules": SCHEDULE_REGISTRY,
     "losses": LOSS_REGISTRY,

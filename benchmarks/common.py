@@ -42,9 +42,13 @@ def alternate(
 
 
 def report(
-    medians: Mapping[str, float], ratio: float, goal: float, args: argparse.Namespace
+    medians: Mapping[str, float],
+    ratio: float,
+    goal: float,
+    args: argparse.Namespace,
+    **more: object,
 ) -> None:
-    """A line for each median, the ratio, and the JSON line where it is asked for."""
+    """A line for each median, the ratio, and the JSON line with ``more`` where it is asked for."""
     for name, value in medians.items():
         print(f"{name:32s} {value * 1e3:9.2f} ms")
     print(f"{'ratio':32s} {ratio:9.3f} (goal {goal})")
@@ -52,6 +56,7 @@ def report(
         result = {
             "ratio": ratio,
             "goal": goal,
+            **more,
             "medians_s": dict(medians),
             "rounds": args.rounds,
             "threads": torch.get_num_threads(),

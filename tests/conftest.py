@@ -80,7 +80,7 @@ def recipe(tmp_path: Path, images: Path) -> Callable[..., Path]:
                 "type": "AdaptiveDropout",
                 "schedule": {"type": "LayerwiseAnnealing", "interval": 3},
             },
-            "degradation": {"type": "RealESRGAN", "margin": 8},
+            "degradation": {"type": "RealESRGAN", "frame": 32},
             "datasets": {
                 "train": {
                     "type": "ImageFolder",

@@ -1,14 +1,16 @@
-"""Training crops of GT images; the LQ image is made from them on the fly."""
+"""Training frames of GT images; pairs of LQ and GT crops are made from them on the fly."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from ..errors import OptionError
+from ..pixels import to_eight_bit
 from ..registry import DATASET_REGISTRY
 from .checking import Progress, check_files
 from .crops import draw_crop, pad_to
@@ -18,19 +20,21 @@ from .listing import Problem, find_images, load_or_next
 
 @DATASET_REGISTRY.register()
 class ImageFolder(Dataset[dict[str, Any]]):
-    """GT crops from one or several folders of images, for training with a degradation.
+    """Frames from one or several folders of images, for training with a degradation.
 
-    ``dataset[(index, seed)]`` is ``{"gt": float32 (3, S, S) in [0, 1], "path", "skipped"}`` with
-    ``S = gt_size + 2 * margin``, a pure function of the file and the seed. Smaller images are
-    reflected at the bottom and right as in Real-ESRGAN. An unreadable file is replaced by the
-    next readable one and named in ``skipped``, a list of (path, problem).
-    ``dataset[index]`` is the whole image, ``{"gt": (3, H, W), "path"}``.
+    A degradation acts on frames, which are larger than the training crops it then cuts out.
+    ``dataset[(index, seed)]`` is ``{"gt": uint8 (3, S, S), "path", "skipped"}``, where S is the
+    larger of ``gt_size`` and ``frame``: a pure function of the file and the seed, in 8 bits
+    because frames are many times the bytes of a crop. Smaller images are reflected at the bottom
+    and right as in Real-ESRGAN. An unreadable file is replaced by the next readable one and named
+    in ``skipped``, a list of (path, problem).
+    ``dataset[index]`` is the whole image, ``{"gt": float32 (3, H, W) in [0, 1], "path"}``.
 
     Args:
         dataroot_gt: folder of GT images, or several.
         gt_size: side of a training crop in pixels, a multiple of the scale.
         scale: factor between LQ and GT.
-        margin: extra GT pixels on each side of a crop, which the degradation cuts off.
+        frame: side of the frames in pixels, as the degradation wants them.
         meta_info: text file that names the images to use, relative to the folders.
         use_hflip: mirror half of the crops.
         use_rot: turn crops by quarters.
@@ -47,7 +51,7 @@ class ImageFolder(Dataset[dict[str, Any]]):
         dataroot_gt: str | list[str],
         gt_size: int,
         scale: int,
-        margin: int = 0,
+        frame: int = 0,
         meta_info: str | None = None,
         use_hflip: bool = True,
         use_rot: bool = True,
@@ -55,8 +59,8 @@ class ImageFolder(Dataset[dict[str, Any]]):
         dataset_enlarge_ratio: int = 1,
     ) -> None:
         check_crop(gt_size, scale)
-        if margin < 0:
-            raise OptionError(f"must not be negative, got {margin}.", ("margin",))
+        if frame < 0:
+            raise OptionError(f"must not be negative, got {frame}.", ("frame",))
         if dataset_enlarge_ratio < 1:
             raise OptionError(
                 f"must be at least 1, got {dataset_enlarge_ratio}.", ("dataset_enlarge_ratio",)
@@ -66,7 +70,7 @@ class ImageFolder(Dataset[dict[str, Any]]):
             raise OptionError("names no folder.", ("dataroot_gt",), "Give at least one.")
         self.roots = [Path(root).expanduser() for root in roots]
         self.files = [f for root in self.roots for f in find_images(root, meta_info, recursive)]
-        self.gt_size, self.margin, self.crop_size = gt_size, margin, gt_size + 2 * margin
+        self.gt_size, self.frame = gt_size, max(gt_size, frame)
         self.use_hflip, self.use_rot = use_hflip, use_rot
         self.enlarge_ratio = dataset_enlarge_ratio
 
@@ -89,10 +93,11 @@ class ImageFolder(Dataset[dict[str, Any]]):
 
     def _crop(self, index: int, seed: int) -> dict[str, str | torch.Tensor]:
         path = self.files[index]
-        image = pad_to(read_rgb(path), self.crop_size)
+        image = pad_to(read_rgb(path), self.frame)
         height, width = image.shape[:2]
-        crop = draw_crop(seed, height, width, self.crop_size, self.use_hflip, self.use_rot)
-        return {"gt": to_tensor(crop.apply(image)), "path": str(path)}
+        crop = draw_crop(seed, height, width, self.frame, self.use_hflip, self.use_rot)
+        frame = to_eight_bit(crop.apply(image)).transpose(2, 0, 1)
+        return {"gt": torch.from_numpy(np.array(frame, order="C")), "path": str(path)}
 
 
 def check_crop(gt_size: int, scale: int) -> None:

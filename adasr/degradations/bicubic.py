@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..registry import DEGRADATION_REGISTRY
 from .checks import check_scale
-from .pipeline import check_size, quantized
+from .pipeline import as_float, check_size, middle, quantized
 from .resize import bicubic_downscale
 
 
@@ -15,7 +15,8 @@ from .resize import bicubic_downscale
 class Bicubic:
     """Antialiased bicubic downscaling (Pillow's), rounded to 8 bits. Draws no random number.
 
-    Its ``margin`` is two LQ pixels, the reach of the cubic kernel.
+    Crops are cut out of the middle of frames that are two LQ pixels larger on every side, the reach
+    of the cubic kernel.
 
     Raises:
         OptionError: a scale below 1.
@@ -25,23 +26,30 @@ class Bicubic:
         self.scale = check_scale(scale)
         self.margin = 2 * scale
 
+    def frame_size(self, gt_size: int) -> int:
+        """Side of the frames for crops of ``gt_size``."""
+        return gt_size + 2 * self.margin
+
     @torch.no_grad()
-    def __call__(self, gt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, frames: Tensor, generator: torch.Generator, gt_size: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Degrade a batch.
 
         Args:
-            gt: (N, 3, H, W) float32 in [0, 1]; H and W multiples of ``scale`` and larger than
-                ``2 * margin``.
+            frames: (N, 3, H, W), uint8 or floats in [0, 1]; H and W multiples of ``scale`` and
+                larger than ``2 * margin``.
             generator: unused; here so that all degradations are called alike.
+            gt_size: side of the crops; None takes all but the margin.
 
         Returns:
             lq (N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], and gt (N, 3, h, w),
-            where ``h = H - 2 * margin``.
+            where ``h`` is ``gt_size`` or ``H - 2 * margin``.
 
         Raises:
             ValueError: a batch of another shape.
         """
-        check_size(gt, self.margin, self.scale)
-        gt = gt.float()
+        check_size(frames, self.margin, self.scale)
+        gt = as_float(middle(frames, gt_size, self.margin, self.scale))
         lq = quantized(bicubic_downscale(gt, self.scale))
         return lq[..., 2:-2, 2:-2], gt[..., self.margin : -self.margin, self.margin : -self.margin]

@@ -10,6 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+USM_SIZE = 51
+"""Side of the window of unsharp masking: a radius of 50, taken as the next odd number."""
+USM_SIGMA = 0.3 * ((USM_SIZE - 1) * 0.5 - 1) + 0.8
+"""Its standard deviation, by OpenCV's rule for a window without one."""
+
 
 def filter2d(images: Tensor, kernels: Tensor) -> Tensor:
     """Correlate each image with its own kernel; the border is reflected (dcb|abcd|cba).

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 from torch import Generator, Tensor
 
 from ..registry import DEGRADATION_REGISTRY
+from .batched.real_esrgan import degrade_once
+from .frame_degradation import FrameDegradation
+from .jpeg import JpegMethod
 from .kernels import FAMILIES, FAMILY_PROB, KernelMix, Names, Pair, Weights
-from .pipeline import Process, Triple, blur_resize_noise, compress, draw_modes
-from .random_degradation import RandomDegradation
-from .resize import resize
+from .operators import Jpeg, Operator, Size, resized_to
+from .pipeline import Process, Triple, blur_resize_noise, draw_modes
 from .sampling import spawn
 
 
 @DEGRADATION_REGISTRY.register()
-class RealESRGANFirstOrder(RandomDegradation):
+class RealESRGANFirstOrder(FrameDegradation):
     """The first of Real-ESRGAN's two processes, then a resize to the LQ size.
 
     Blur, resize, noise and JPEG act once, with the options and defaults of ``RealESRGAN``.
@@ -36,8 +38,9 @@ class RealESRGANFirstOrder(RandomDegradation):
         betag_range: range of the shape of generalized Gaussian kernels.
         betap_range: range of the shape of plateau kernels.
         gt_usm: sharpen the GT first; both the LQ and the target are made of the sharpened GT.
-        jpeg_method: "codec" (libjpeg), "simulated" (on the device) or "auto" (codec on a CPU).
-        margin: GT pixels wanted on each side of a crop, rounded up to a multiple of the scale.
+        jpeg_method: "codec" (libjpeg), "simulated" (the same on the device), "auto" (codec on a
+            CPU) or "released" (the simulation that Real-ESRGAN was trained with).
+        frame: GT pixels on each side of the image that is degraded, and a crop then cut out of.
 
     Raises:
         OptionError: a value out of range.
@@ -61,10 +64,10 @@ class RealESRGANFirstOrder(RandomDegradation):
         betag_range: Pair = (0.5, 4.0),
         betap_range: Pair = (1.0, 2.0),
         gt_usm: bool = True,
-        jpeg_method: Literal["auto", "codec", "simulated"] = "auto",
-        margin: int = 32,
+        jpeg_method: JpegMethod = "auto",
+        frame: int = 400,
     ) -> None:
-        super().__init__(scale, gt_usm, jpeg_method, margin)
+        super().__init__(scale, gt_usm, jpeg_method, frame)
         kernels = KernelMix(
             blur_kernel_size,
             kernel_list,
@@ -86,13 +89,14 @@ class RealESRGANFirstOrder(RandomDegradation):
             jpeg_range,
         )
 
-    def _degrade(self, gt: Tensor, generator: Generator) -> list[Tensor]:
-        n, lq_size = len(gt), self._lq_size(gt)
+    def _draw(self, n: int, size: Size, generator: Generator) -> list[Sequence[Operator]]:
         steps, modes = self.process.draw(n, generator), draw_modes(n, generator)
         result = []
-        for i, noise in enumerate(spawn(n, generator)):
-            size = (gt.shape[-2], gt.shape[-1])
-            image = blur_resize_noise(gt[i : i + 1], steps[i], size, noise)
-            image = compress(image, steps[i].quality, self.jpeg_method)
-            result.append(resize(image, lq_size, modes[i]))
+        for step, mode, noise in zip(steps, modes, spawn(n, generator), strict=True):
+            operators, small = blur_resize_noise(step, size, None, noise)
+            compress = Jpeg(step.quality, self.jpeg_method, small)
+            result.append([*operators, compress, resized_to(small, self._lq_size(size), mode)])
         return result
+
+    def _degrade_batch(self, frames: Tensor, generator: Generator) -> Tensor:
+        return degrade_once(frames, self.process, self.scale, self.jpeg_method, generator)

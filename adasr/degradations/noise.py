@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_LUMA = (0.2989, 0.587, 0.114)
+LUMA = (0.2989, 0.587, 0.114)
 
 
 def add_gaussian_noise(
@@ -70,7 +70,7 @@ def _shot_noise(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _luma(image: Tensor) -> Tensor:
-    weights = image.new_tensor(_LUMA).view(3, 1, 1)
+    weights = image.new_tensor(LUMA).view(3, 1, 1)
     return (image * weights).sum(0, keepdim=True)
 
 

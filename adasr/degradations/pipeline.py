@@ -12,12 +12,19 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError
-from .blur import filter2d
 from .checks import check_probability, check_range, check_weights
-from .jpeg import JpegMethod, jpeg
+from .correlate import Kernel, trimmed
 from .kernels import KernelMix, Pair
-from .noise import add_gaussian_noise, add_poisson_noise
-from .resize import MODES, resize
+from .operators import (
+    Filter,
+    GaussianNoise,
+    Operator,
+    PoissonNoise,
+    Size,
+    resized_by,
+    resized_to,
+)
+from .resize import MODES
 from .sampling import chance, choice, uniform
 
 Triple = tuple[float, float, float]
@@ -28,7 +35,7 @@ class Step:
     """The parameters of one process for one sample.
 
     Args:
-        kernel: (1, k, k) blur kernel; None for no blur.
+        kernel: blur kernel; None for no blur.
         factor: resize factor.
         mode: resize mode.
         poisson: Poisson rather than Gaussian noise.
@@ -37,7 +44,7 @@ class Step:
         quality: JPEG quality.
     """
 
-    kernel: Tensor | None
+    kernel: Kernel | None
     factor: float
     mode: str
     poisson: bool
@@ -81,7 +88,7 @@ class Process:
 
     def draw(self, n: int, generator: torch.Generator) -> list[Step]:
         """Parameters of ``n`` samples."""
-        kernels = self.kernels.draw(n, generator)
+        kernels = trimmed(self.kernels.draw(n, generator))
         blurred = chance(n, self.blur_prob, generator).tolist()
         direction = choice(n, self.resize_prob, generator)
         up = uniform(n, 1.0, self.resize_range[1], generator)
@@ -96,7 +103,7 @@ class Process:
         gray = chance(n, self.gray_noise_prob, generator).tolist()
         quality = uniform(n, *self.jpeg_range, generator).tolist()
         return [
-            Step(kernels[i : i + 1] if blurred[i] else None, *rest)
+            Step(kernels[i] if blurred[i] else None, *rest)
             for i, rest in enumerate(
                 zip(factor, mode, poisson.tolist(), strength, gray, quality, strict=True)
             )
@@ -109,30 +116,30 @@ def draw_modes(n: int, generator: torch.Generator) -> list[str]:
 
 
 def blur_resize_noise(
-    image: Tensor, step: Step, size: tuple[int, int], generator: torch.Generator
-) -> Tensor:
+    step: Step, size: Size, base: Size | None, generator: torch.Generator
+) -> tuple[list[Operator], Size]:
     """The first three operations of a process.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
         step: its parameters.
-        size: (height, width) that the factor refers to.
+        size: (height, width) of the frame it acts on.
+        base: what the resize factor refers to: sizes for another (height, width) than the frame's,
+            or the frame itself, which then is sampled at the distance the factor says (None).
         generator: where the noise comes from.
 
     Returns:
-        (1, 3, h, w) in [0, 1], of ``step.factor`` times ``size``.
+        The operators, and the (height, width) of the frame they give.
     """
+    operators: list[Operator] = []
     if step.kernel is not None:
-        image = filter2d(image, step.kernel)
-    h, w = (max(1, int(side * step.factor)) for side in size)
-    image = resize(image, (h, w), step.mode)
-    add_noise = add_poisson_noise if step.poisson else add_gaussian_noise
-    return add_noise(image, torch.tensor([step.strength]), torch.tensor([step.gray]), generator)
-
-
-def compress(image: Tensor, quality: float, method: JpegMethod) -> Tensor:
-    """JPEG of one (1, 3, H, W) image."""
-    return jpeg(image, torch.tensor([quality]), method)
+        operators.append(Filter(step.kernel, size))
+    if base is None:
+        resize = resized_by(size, step.factor, step.mode)
+    else:
+        height, width = (max(1, int(side * step.factor)) for side in base)
+        resize = resized_to(size, (height, width), step.mode)
+    noise = PoissonNoise if step.poisson else GaussianNoise
+    return [*operators, resize, noise(step.strength, step.gray, generator)], resize.size
 
 
 def quantized(images: Tensor) -> Tensor:
@@ -159,3 +166,27 @@ def check_size(gt: Tensor, margin: int, scale: int) -> None:
             f"GT of {h}x{w} must be a multiple of scale {scale} and larger than twice the margin "
             f"of {margin}"
         )
+
+
+def as_float(images: Tensor) -> Tensor:
+    """float32 in [0, 1] of uint8 images or of floats in [0, 1]."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
+
+
+def middle(frames: Tensor, gt_size: int | None, margin: int, scale: int) -> Tensor:
+    """The middle of (N, 3, H, W) frames with room for crops of ``gt_size`` and their margin.
+
+    Raises:
+        ValueError: ``gt_size`` is no multiple of ``scale``, or the frames are too small.
+    """
+    if gt_size is None:
+        return frames
+    h, w = frames.shape[-2:]
+    side = gt_size + 2 * margin
+    if gt_size < scale or gt_size % scale or side > min(h, w):
+        raise ValueError(
+            f"gt_size {gt_size} must be a multiple of scale {scale} and leave a margin of {margin} "
+            f"in the GT of {h}x{w}"
+        )
+    top, left = ((length - side) // 2 // scale * scale for length in (h, w))
+    return frames[..., top : top + side, left : left + side]

@@ -1,9 +1,8 @@
-"""What the random degradations share: margin, sharpening and where a crop is cut."""
+"""Random degradations of crops with a margin: sharpening and where a crop is cut."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -12,51 +11,68 @@ from ..errors import OptionError
 from .blur import usm_sharp
 from .checks import check_scale
 from .jpeg import JpegMethod
-from .pipeline import check_size, quantized, whole_margin
+from .pipeline import as_float, check_size, middle, quantized, whole_margin
+from .threads import one_thread
 
 _BLOCK = 8  # the side of a JPEG block
 
 
 class RandomDegradation:
-    """What the random degradations share: margin, sharpening, samples one by one, cropping."""
+    """Degrades crops with a margin around them and cuts it off.
+
+    For degradations whose operations take whole images; see ``FrameDegradation`` for those that can
+    compute a part of one.
+    """
 
     def __init__(self, scale: int, gt_usm: bool, jpeg_method: JpegMethod, margin: int) -> None:
         self.scale, self.gt_usm = check_scale(scale), gt_usm
         self.jpeg_method: JpegMethod = jpeg_method
-        if jpeg_method not in ("auto", "codec", "simulated"):
+        if jpeg_method not in get_args(JpegMethod):
             raise OptionError(
-                f"expected 'auto', 'codec' or 'simulated', got {jpeg_method!r}.", ("jpeg_method",)
+                f"expected one of {', '.join(get_args(JpegMethod))}, got {jpeg_method!r}.",
+                ("jpeg_method",),
             )
         if margin < 0:
             raise OptionError(f"must be at least 0, got {margin}.", ("margin",))
         self.margin = whole_margin(margin, scale)
 
+    def frame_size(self, gt_size: int) -> int:
+        """Side of the frames for crops of ``gt_size``."""
+        return gt_size + 2 * self.margin
+
     @torch.no_grad()
     def __call__(
-        self, gt: Tensor, generator: torch.Generator, views: int = 1
+        self,
+        frames: Tensor,
+        generator: torch.Generator,
+        gt_size: int | None = None,
+        views: int = 1,
     ) -> tuple[Tensor, Tensor]:
         """Degrade a batch.
 
         Args:
-            gt: (N, 3, H, W) float32 in [0, 1]; H and W multiples of ``scale`` and larger than
-                ``2 * margin``.
+            frames: (N, 3, H, W), uint8 or floats in [0, 1]; H and W multiples of ``scale`` and
+                larger than ``2 * margin``.
             generator: where all random numbers come from; the same one in the same state gives
                 the same batch.
+            gt_size: side of the crops, out of the middle of the frames; None takes all but the
+                margin.
             views: how often every sample is degraded, each time with parameters of its own, but
                 cut at the same place. The first view is the same for any number.
 
         Returns:
             lq (views * N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], all samples of
             one view after those of the other, and gt (views * N, 3, h, w), repeated alike, where
-            ``h = H - 2 * margin``; gt is sharpened if ``gt_usm``.
+            ``h`` is ``gt_size`` or ``H - 2 * margin``; gt is sharpened if ``gt_usm``.
 
         Raises:
             ValueError: a batch of another shape.
         """
-        check_size(gt, self.margin, self.scale)
+        check_size(frames, self.margin, self.scale)
+        gt = as_float(middle(frames, gt_size, self.margin, self.scale))
         # Autocast would lower the precision of the filters.
-        with torch.autocast(gt.device.type, enabled=False), _one_thread(gt.device):
-            gt = usm_sharp(gt.float()) if self.gt_usm else gt.float()
+        with torch.autocast(gt.device.type, enabled=False), one_thread():
+            gt = usm_sharp(gt) if self.gt_usm else gt
             first = torch.cat(self._degrade(gt, generator))
             places = self._draw_places(first, generator)
             others = [torch.cat(self._degrade(gt, generator)) for _ in range(views - 1)]
@@ -90,21 +106,3 @@ class RandomDegradation:
             [gt[i, :, y * s : (y + h) * s, x * s : (x + w) * s] for _ in views for i, y, x in cuts]
         )
         return lq, gt
-
-
-@contextlib.contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    """One thread for the many small operations on a CPU.
-
-    More gain nothing while the cores are free, and cost ten times as much as soon as the workers
-    that load data share them: every small operation then waits for a thread that is not running.
-    """
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

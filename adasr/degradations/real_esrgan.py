@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 from torch import Generator, Tensor
 
 from ..registry import DEGRADATION_REGISTRY
-from .blur import filter2d
+from .batched.real_esrgan import degrade_twice
 from .checks import check_probability
+from .correlate import Kernel, trimmed
+from .frame_degradation import FrameDegradation
+from .jpeg import JpegMethod
 from .kernels import (
     FAMILIES,
     FAMILY_PROB,
@@ -21,18 +24,17 @@ from .kernels import (
     random_support,
     sinc_kernels,
 )
-from .pipeline import Process, Step, Triple, blur_resize_noise, compress, draw_modes
-from .random_degradation import RandomDegradation
-from .resize import resize
+from .operators import Filter, Jpeg, Operator, Size, resized_to
+from .pipeline import Process, Step, Triple, blur_resize_noise, draw_modes
 from .sampling import chance, spawn
 
 
 @DEGRADATION_REGISTRY.register()
-class RealESRGAN(RandomDegradation):
+class RealESRGAN(FrameDegradation):
     """Real-ESRGAN's second-order process: blur, resize, noise and JPEG twice, and a sinc filter.
 
     Options have the names and defaults of the published option file. Unlike there, every parameter
-    is drawn for each sample, and images are cropped away from their border.
+    is drawn for each sample.
 
     Args:
         resize_prob: weights of enlarging, shrinking and keeping the size.
@@ -66,8 +68,9 @@ class RealESRGAN(RandomDegradation):
         betap_range2: as betap_range, for the second process.
         final_sinc_prob: probability of the last sinc filter.
         gt_usm: sharpen the GT first; both the LQ and the target are made of the sharpened GT.
-        jpeg_method: "codec" (libjpeg), "simulated" (on the device) or "auto" (codec on a CPU).
-        margin: GT pixels wanted on each side of a crop, rounded up to a multiple of the scale.
+        jpeg_method: "codec" (libjpeg), "simulated" (the same on the device), "auto" (codec on a
+            CPU) or "released" (the simulation that Real-ESRGAN was trained with).
+        frame: GT pixels on each side of the image that is degraded, and a crop then cut out of.
 
     Raises:
         OptionError: a value out of range.
@@ -107,10 +110,10 @@ class RealESRGAN(RandomDegradation):
         betap_range2: Pair = (1.0, 2.0),
         final_sinc_prob: float = 0.8,
         gt_usm: bool = True,
-        jpeg_method: Literal["auto", "codec", "simulated"] = "auto",
-        margin: int = 32,
+        jpeg_method: JpegMethod = "auto",
+        frame: int = 400,
     ) -> None:
-        super().__init__(scale, gt_usm, jpeg_method, margin)
+        super().__init__(scale, gt_usm, jpeg_method, frame)
         kernels = KernelMix(
             blur_kernel_size,
             kernel_list,
@@ -156,42 +159,47 @@ class RealESRGAN(RandomDegradation):
         self.final_sinc_prob = check_probability("final_sinc_prob", final_sinc_prob)
         self.final_kernel_size = check_kernel_size("blur_kernel_size2", blur_kernel_size2)
 
-    def _degrade(self, gt: Tensor, generator: Generator) -> list[Tensor]:
-        n = len(gt)
+    def _draw(self, n: int, size: Size, generator: Generator) -> list[Sequence[Operator]]:
         first, second = self.first.draw(n, generator), self.second.draw(n, generator)
         sinc = self._draw_sinc(n, generator)
         jpeg_last = chance(n, 0.5, generator).tolist()
         modes = draw_modes(n, generator)
         draws = zip(first, second, sinc, jpeg_last, modes, spawn(n, generator), strict=True)
-        return [self._degrade_one(gt[i : i + 1], *draw) for i, draw in enumerate(draws)]
+        return [self._operators(size, *draw) for draw in draws]
 
-    def _draw_sinc(self, n: int, generator: Generator) -> list[Tensor | None]:
+    def _draw_sinc(self, n: int, generator: Generator) -> list[Kernel | None]:
         support = random_support(n, self.final_kernel_size, generator)
         cutoff = random_cutoff(support, generator, wide=False)
-        kernels = sinc_kernels(self.final_kernel_size, support, cutoff)
+        kernels = trimmed(sinc_kernels(self.final_kernel_size, support, cutoff))
         used = chance(n, self.final_sinc_prob, generator).tolist()
-        return [kernels[i : i + 1] if used[i] else None for i in range(n)]
+        return [kernel if wanted else None for kernel, wanted in zip(kernels, used, strict=True)]
 
-    def _degrade_one(
+    def _operators(
         self,
-        gt: Tensor,
+        size: Size,
         first: Step,
         second: Step,
-        sinc: Tensor | None,
+        sinc: Kernel | None,
         jpeg_last: bool,
         mode: str,
         generator: Generator,
-    ) -> Tensor:
-        gt_size, lq_size = (gt.shape[-2], gt.shape[-1]), self._lq_size(gt)
-        image = blur_resize_noise(gt, first, gt_size, generator)
-        image = compress(image, first.quality, self.jpeg_method)
-        image = blur_resize_noise(image, second, lq_size, generator)
+    ) -> list[Operator]:
+        lq_size, method = self._lq_size(size), self.jpeg_method
+        operators, size = blur_resize_noise(first, size, None, generator)
+        operators.append(Jpeg(first.quality, method, size))
+        again, size = blur_resize_noise(second, size, lq_size, generator)
         # Resizing and the sinc filter stay together: JPEG between them makes twisted lines.
-        if not jpeg_last:
-            image = compress(image, second.quality, self.jpeg_method)
-        image = resize(image, lq_size, mode)
+        ending: list[Operator] = [resized_to(size, lq_size, mode)]
         if sinc is not None:
-            image = filter2d(image, sinc)
+            ending.append(Filter(sinc, lq_size))
         if jpeg_last:
-            image = compress(image, second.quality, self.jpeg_method)
-        return image
+            ending.append(Jpeg(second.quality, method, lq_size))
+        else:
+            ending.insert(0, Jpeg(second.quality, method, size))
+        return [*operators, *again, *ending]
+
+    def _degrade_batch(self, frames: Tensor, generator: Generator) -> Tensor:
+        sinc = self.final_kernel_size, self.final_sinc_prob
+        return degrade_twice(
+            frames, self.first, self.second, sinc, self.scale, self.jpeg_method, generator
+        )

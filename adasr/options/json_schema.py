@@ -7,16 +7,18 @@ from typing import Any
 from pydantic import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeAdapter
 from pydantic.errors import PydanticUserError
 
-from ..registry import DATASET_REGISTRY, Option, Registry
+from ..registry import DATASET_REGISTRY, REGISTRIES, Option, Registry
 from .schema import Options
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that YAML plug-ins know
+_REGISTRY = "x-registry"  # stands for a reference, which pydantic would look for in vain
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of an option YAML, from the models and the registered signatures."""
     schema = Options.model_json_schema()
     sections = schema["$defs"]
+    listed = {kind for registry in REGISTRIES.values() for kind in registry.lists.values()}
     datasets = sections["DatasetOptions"]
     datasets["patternProperties"] = {"^(val|test)": component_schema(DATASET_REGISTRY, {})}
     datasets["additionalProperties"] = False
@@ -26,7 +28,8 @@ def json_schema() -> dict[str, Any]:
         _say_none(part)
     for part in (schema["properties"], datasets["patternProperties"]):
         _allow_empty(part, schema["required"])
-    return {"$schema": DRAFT, "title": "adasr options", **_without_titles(schema)}
+    sections.update({kind: component_schema(REGISTRIES[kind], {}) for kind in sorted(listed)})
+    return {"$schema": DRAFT, "title": "adasr options", **_with_references(_without_titles(schema))}
 
 
 def component_schema(registry: Registry, own: dict[str, Any]) -> dict[str, Any]:
@@ -68,18 +71,23 @@ def _options_schema(registry: Registry, name: str, beside: dict[str, Any]) -> di
     return {
         "type": "object",
         "description": registry.doc(name),
-        "properties": {**beside, **{o.name: _option_schema(o) for o in options.values()}},
+        "properties": {
+            **beside,
+            **{o.name: _option_schema(o, registry.lists.get(o.name)) for o in options.values()},
+        },
         "required": required,
         "additionalProperties": False,
     }
 
 
-def _option_schema(option: Option) -> dict[str, Any]:
+def _option_schema(option: Option, components: str | None) -> dict[str, Any]:
     try:
         known = option.type_name != "any"
         schema = TypeAdapter(option.annotation).json_schema() if known else {}
     except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError):
         schema = {}
+    if components is not None:
+        schema = {"type": "array", "minItems": 1, "items": {_REGISTRY: components}}
     if "$defs" in schema:
         schema = {}  # its references would point into another document
     if option.doc:
@@ -105,6 +113,17 @@ def _allow_empty(schemas: dict[str, Any], required: list[str]) -> None:
         if name not in required and {"type": "null"} not in schema.get("anyOf", []):
             told = {k: schema.pop(k) for k in ("description", "default") if k in schema}
             schemas[name] = {"anyOf": [schema, {"type": "null"}], **told}
+
+
+def _with_references(schema: Any) -> Any:
+    """With a reference wherever any component of a registry may stand: a step may hold steps."""
+    if isinstance(schema, list):
+        return [_with_references(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if _REGISTRY in schema:
+        return {"$ref": f"#/$defs/{schema[_REGISTRY]}"}
+    return {key: _with_references(value) for key, value in schema.items()}
 
 
 def _without_titles(schema: Any) -> Any:

@@ -52,7 +52,7 @@ def make_settings(options: Options) -> TrainSettings:
     )
 
 
-def make_degradation(options: Options) -> MakePairs | None:
+def make_degradation(options: Options) -> Any:
     """The degradation that turns GT crops into pairs, or None where LQ comes from files."""
     if options.degradation is None:
         return None
@@ -60,12 +60,32 @@ def make_degradation(options: Options) -> MakePairs | None:
         return DEGRADATION_REGISTRY.build(options.degradation.options, scale=options.scale)
 
 
-def make_training_set(options: Options, margin: int = 0) -> Any:
-    """The dataset of GT crops (or LQ/GT crops), ``margin`` pixels larger on every side."""
+def make_training_set(options: Options, degradation: Any = None) -> Any:
+    """The dataset of LQ/GT crops, or of the GT frames that ``degradation`` wants."""
     wanted = options.datasets.train
     assert wanted is not None  # require_train has seen to it
+    gt_size, frame = wanted.options.get("gt_size"), 0
+    if hasattr(degradation, "frame_size") and isinstance(gt_size, int):
+        frame = degradation.frame_size(gt_size)
     with options.at("datasets", "train"):
-        return DATASET_REGISTRY.build(wanted.options, scale=options.scale, margin=margin)
+        return DATASET_REGISTRY.build(wanted.options, scale=options.scale, frame=frame)
+
+
+def pairs_of(degradation: Any, training_set: Any) -> MakePairs | None:
+    """What makes pairs out of a batch of the training set; None where it holds pairs.
+
+    A degradation that knows no frames, as those of other packages may, is given float crops.
+    """
+    if degradation is None:
+        return None
+    if hasattr(degradation, "frame_size"):
+        return functools.partial(degradation, gt_size=training_set.gt_size)
+
+    @functools.wraps(degradation)
+    def degrade(gt: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return degradation(gt / 255 if gt.dtype == torch.uint8 else gt, *args, **kwargs)
+
+    return degrade
 
 
 def make_loader(

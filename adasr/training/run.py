@@ -31,6 +31,7 @@ from .build import (
     make_settings,
     make_training_set,
     make_validator,
+    pairs_of,
     regularize,
 )
 from .checkpoint import STATE, WEIGHTS, load_state, newest_state, saved_states, set_aside
@@ -100,10 +101,9 @@ def _train(
     if _wants_channels_last(train.channels_last, accelerator):
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     sites, annealing = regularize(net, options)
-    make_pairs = make_degradation(options)
-    margin = getattr(make_pairs, "margin", 0)
-    make_pairs, alignment = align(options, net, make_pairs)
-    training_set = make_training_set(options, margin)
+    degradation = make_degradation(options)
+    training_set = make_training_set(options, degradation)
+    make_pairs, alignment = align(options, net, pairs_of(degradation, training_set))
     done = resumed["iteration"] if resumed else 0
     loader = make_loader(options, training_set, accelerator, done)
     with options.at("train", "optim_g"):

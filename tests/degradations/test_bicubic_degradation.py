@@ -27,6 +27,17 @@ def test_lq_is_pillows_bicubic(picture, scale):
     assert torch.equal(cropped, gt[..., margin:-margin, margin:-margin])
 
 
+def test_a_crop_is_cut_out_of_a_frame_of_bytes(batch):
+    degradation = DEGRADATION_REGISTRY.build({"type": "Bicubic"}, scale=4)
+    assert degradation.frame_size(64) == 80
+    frames = (batch[..., :80, :80] * 255).round().byte()
+    lq, gt = degradation(frames, torch.Generator(), gt_size=64)
+    assert torch.equal(gt, frames[..., 8:72, 8:72] / 255)
+    assert torch.equal(lq, degradation(frames / 255, torch.Generator())[0])
+    with pytest.raises(ValueError, match="margin of 8"):
+        degradation(frames, torch.Generator(), gt_size=68)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_crop_is_degraded_as_a_part_of_the_whole_image(batch, scale):
     degradation = DEGRADATION_REGISTRY.build({"type": "Bicubic"}, scale=scale)

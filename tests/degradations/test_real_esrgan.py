@@ -83,7 +83,7 @@ def test_the_published_options_are_the_defaults():
     assert by_file.second == by_default.second
     assert by_file.final_sinc_prob == by_default.final_sinc_prob
     assert set(PUBLISHED) == set(DEGRADATION_REGISTRY.options("RealESRGAN")) - {
-        "margin",
+        "frame",
         "jpeg_method",
     }
 
@@ -92,12 +92,9 @@ def test_the_published_options_are_the_defaults():
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 def test_a_pair_has_the_promised_shapes_and_levels(batch, kind, scale):
     degradation = _build(kind, scale)
-    side = 120
-    lq, gt = degradation(batch[..., :side, :side], _generator())
-    assert degradation.margin % scale == 0
-    inner = side - 2 * degradation.margin
-    assert gt.shape == (4, 3, inner, inner)
-    assert lq.shape == (4, 3, inner // scale, inner // scale)
+    lq, gt = degradation(batch[..., :120, :120], _generator(), gt_size=48)
+    assert gt.shape == (4, 3, 48, 48)
+    assert lq.shape == (4, 3, 48 // scale, 48 // scale)
     assert lq.dtype == gt.dtype == torch.float32
     assert torch.equal(lq, (lq * 255).round() / 255)
     assert lq.min() >= 0
@@ -150,24 +147,12 @@ def test_samples_of_a_batch_are_degraded_differently():
 
 
 @pytest.mark.parametrize("kind", ["RealESRGAN", "RealESRGANFirstOrder"])
-def test_gt_is_a_crop_around_the_centre_at_any_phase_of_the_jpeg_grid(kind):
-    """Positions are coded as pixel values, so that each crop tells where it was cut."""
-    degradation = _build(kind, gt_usm=False)
-    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
-    coded = (torch.stack([y, x, y]) / 255).expand(256, -1, -1, -1)
-    lq = torch.zeros(256, 3, 24, 24)
-    _, gt = degradation._crop([lq], coded, degradation._draw_places(lq, _generator()))
-    corner = (gt[:, :2, 0, 0] * 255).round().long()
-    assert torch.equal(corner % 4, torch.zeros_like(corner))
-    # 32 is the margin; half a block of 8 LQ pixels on either side of it.
-    assert sorted(set((corner // 4).flatten().tolist())) == list(range(4, 12))
-
-
-@pytest.mark.parametrize("kind", ["RealESRGAN", "RealESRGANFirstOrder"])
 def test_lq_and_gt_are_in_register(kind):
     """The mean shift of many degraded copies against their GT is far below one LQ pixel."""
     y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
     bump = 0.2 + 0.6 * torch.exp(-((y - 63.5) ** 2 + (x - 63.5) ** 2) / (2 * 9.0**2))
+    # The first resize places samples by its nominal factor, as released, so that LQ drifts by up
+    # to a pixel of the small image at the far border.
     lq, gt = _build(kind, gt_usm=False)(bump.expand(48, 3, -1, -1), _generator())
 
     def centre(images: Tensor, pixel: int) -> Tensor:
@@ -177,7 +162,7 @@ def test_lq_and_gt_are_in_register(kind):
         return torch.stack([weight.sum(2) @ places, weight.sum(1) @ places]) / total
 
     drift = (centre(lq, 4) - centre(gt, 1)) / 4
-    assert drift.mean().abs() < 0.05
+    assert drift.mean().abs() < 0.15
 
 
 @pytest.mark.parametrize("kind", ["RealESRGAN", "RealESRGANFirstOrder"])
@@ -211,7 +196,7 @@ def test_the_target_is_sharpened_with_gt_usm(batch):
         ("final_sinc_prob", 1.1, "[0, 1]"),
         ("blur_kernel_size", 4, "odd"),
         ("blur_sigma", [0.0, 1.0], "at least"),
-        ("margin", -1, "at least 0"),
+        ("frame", 0, "at least 1"),
         ("jpeg_method", "libjpeg", "codec"),
         ("jpeg_rang", [30, 95], "'jpeg_range"),
     ],
@@ -223,15 +208,8 @@ def test_a_wrong_option_is_named(option, value, says):
     assert says in str(caught.value)
 
 
-def test_a_crop_without_room_for_its_margin_is_refused(batch):
-    with pytest.raises(ValueError, match="margin"):
-        _build()(batch[..., :64, :64], _generator())
-    with pytest.raises(ValueError, match="multiple"):
-        _build()(batch[..., :126, :126], _generator())
-
-
-def test_a_tiny_crop_without_margin_works(batch):
-    lq, _ = _build(margin=0)(batch[..., 60:76, 60:76], _generator())
+def test_a_tiny_frame_works(batch):
+    lq, _ = _build()(batch[..., 60:76, 60:76], _generator())
     assert lq.shape == (4, 3, 4, 4)
     assert lq.isfinite().all()
 
@@ -305,7 +283,7 @@ def test_lq_statistics_equal_those_of_basicsr(basicsr, batch):
     """
     n = 300
     gt = batch.repeat(n // 4, 1, 1, 1)
-    ours, _ = RealESRGAN(4, margin=0)(gt, _generator())
+    ours, _ = RealESRGAN(4)(gt, _generator())
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from adasr.degradations.first_order import RealESRGANFirstOrder
-from adasr.degradations.random_degradation import RandomDegradation
+from adasr.degradations.frame_degradation import FrameDegradation
 from adasr.degradations.real_esrgan import RealESRGAN
 from adasr.registry import DEGRADATION_REGISTRY
 
@@ -20,10 +20,10 @@ def seeded(seed: int = 7) -> torch.Generator:
 
 @pytest.mark.parametrize("kind", RANDOM)
 def test_views_share_the_crop_and_its_order_and_differ_in_the_degradation(
-    batch: Tensor, kind: type[RandomDegradation]
+    batch: Tensor, kind: type[FrameDegradation]
 ) -> None:
     degrade = DEGRADATION_REGISTRY.build({"type": kind.__name__}, scale=4)
-    lq, gt = degrade(batch, seeded(), views=2)
+    lq, gt = degrade(batch, seeded(), 64, views=2)
     assert lq.shape == (8, 3, 16, 16)
     assert gt.shape == (8, 3, 64, 64)
     assert torch.equal(gt[:4], gt[4:])
@@ -31,15 +31,13 @@ def test_views_share_the_crop_and_its_order_and_differ_in_the_degradation(
 
 
 @pytest.mark.parametrize("kind", RANDOM)
-def test_the_first_view_is_what_one_view_gives(
-    batch: Tensor, kind: type[RandomDegradation]
-) -> None:
+def test_the_first_view_is_what_one_view_gives(batch: Tensor, kind: type[FrameDegradation]) -> None:
     degrade = DEGRADATION_REGISTRY.build({"type": kind.__name__}, scale=4)
-    (lq, gt), (one_lq, one_gt) = degrade(batch, seeded(), views=3), degrade(batch, seeded())
+    (lq, gt), (one_lq, one_gt) = degrade(batch, seeded(), 64, 3), degrade(batch, seeded(), 64)
     assert lq.shape[0] == 12
     assert torch.equal(lq[:4], one_lq)
     assert torch.equal(gt[:4], one_gt)
-    again = degrade(batch, seeded(), views=3)
+    again = degrade(batch, seeded(), 64, views=3)
     assert torch.equal(again[0], lq)
 
 
@@ -51,9 +49,9 @@ def test_both_views_lie_over_their_gt(batch: Tensor) -> None:
         "sinc_prob": 0, "second_blur_prob": 0, "final_sinc_prob": 0, "gt_usm": False,
         "kernel_list": ["iso"], "kernel_prob": [1],
     }  # fmt: skip
-    degrade = DEGRADATION_REGISTRY.build({"type": "RealESRGAN", "margin": 16, **nothing}, scale=1)
-    lq, gt = degrade(batch, seeded(), views=2)
-    # Places are drawn per sample, over 8 pixels: views cut elsewhere would be far off.
+    degrade = DEGRADATION_REGISTRY.build({"type": "RealESRGAN", **nothing}, scale=1)
+    lq, gt = degrade(batch, seeded(), 96, views=2)
+    # Places are drawn per sample: views cut elsewhere would be far off.
     assert (lq[:4] - lq[4:]).abs().max() < 0.05
     shifted = (lq[..., 1:] - gt[..., :-1]).abs().mean()
     assert (lq - gt).abs().mean() < 0.7 * shifted

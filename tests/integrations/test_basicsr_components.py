@@ -166,13 +166,14 @@ def test_weights_of_another_scale_are_named(project: Project, tmp_path: Path) ->
 
 def test_training_crops_that_are_too_small_are_named(project: Project, images: Path) -> None:
     train = {"name": "train", "type": "AdaImageFolder", "dataroot_gt": str(images), "gt_size": 32}
-    train |= {"margin": 0, "num_worker_per_gpu": 0, "batch_size_per_gpu": 2}
+    train |= {"num_worker_per_gpu": 0, "batch_size_per_gpu": 2}
     options = project.write(
         model_type="AdaRealESRNetModel",
-        datasets={"train": train},
-        degradation={"type": "RealESRGAN", "margin": 32},
+        datasets={"train": {**train, "gt_size": 32, "frame": 32}},
+        gt_size=64,
+        degradation={"type": "RealESRGAN"},
     )
-    with pytest.raises(OptionError, match="need 96"):
+    with pytest.raises(OptionError, match="gt_size 64"):
         project.train(options)
 
 
@@ -196,7 +197,7 @@ def test_a_dataset_has_the_items_that_basicsr_wants(
         {"type": "AdaDegradedFolder", **common, "dataroot_gt": str(images), "recipe": ["clean"]}
     )
     assert Path(degraded[0]["lq_path"]).stem == "img0_clean"
-    crops = {"phase": "train", "dataroot_gt": str(images), "gt_size": 16, "margin": 4}
+    crops = {"phase": "train", "dataroot_gt": str(images), "gt_size": 16, "frame": 24}
     train = build_dataset({"type": "AdaImageFolder", **common, **crops})
     assert train[0]["gt"].shape == (3, 24, 24)
     assert not torch.equal(train[0]["gt"], train[0]["gt"])  # another crop every time

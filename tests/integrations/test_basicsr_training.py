@@ -24,7 +24,7 @@ ON_THE_FLY = {
         "name": "train",
         "type": "AdaImageFolder",
         "gt_size": 16,
-        "margin": 8,
+        "frame": 32,
         "num_worker_per_gpu": 0,
         "batch_size_per_gpu": 2,
         "dataset_enlarge_ratio": 20,
@@ -113,7 +113,7 @@ def test_on_the_fly_degradations_train_and_repeat(project: Project, images: Path
     changes: dict[str, Any] = {
         "model_type": "AdaRealESRNetModel",
         "network_g": {"type": "AdaSRResNet", "num_feat": 8, "num_block": 2, "upscale": 2},
-        "degradation": {"type": "RealESRGAN", "margin": 8},
+        "degradation": {"type": "RealESRGAN"},
         "datasets": {"train": {**ON_THE_FLY["train"], "dataroot_gt": str(images)}},
         "regularizer": ADAPTIVE,
     }
@@ -299,7 +299,7 @@ def test_two_processes_train_save_and_resume(
     options = project.write(
         model_type="AdaRealESRNetModel",
         network_g={"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE},
-        degradation={"type": "RealESRGAN", "margin": 8},
+        degradation={"type": "RealESRGAN"},
         datasets={"train": train},
         # Without averaged weights the first process validates through DistributedDataParallel.
         train={"ema_decay": 0.9 if workers else 0},

@@ -47,6 +47,10 @@ def realesrgan(scale: int, jpeg_range: tuple[float, float] = (30, 95), gt_usm: b
     """Real-ESRGAN."""
 
 
+def jpeg(jpeg_range: tuple[float, float] = (30, 95)) -> None:
+    """JPEG."""
+
+
 def image_folder(
     dataroot_gt: str | list[str],
     gt_size: int,
@@ -101,6 +105,7 @@ FAKES: dict[str, dict[str, Callable[..., None]]] = {
         "DegradedFolder": degraded_folder,
     },
     "degradations": {"RealESRGAN": realesrgan},
+    "steps": {"JPEG": jpeg},
     "regularizers": {"AdaptiveDropout": adaptive_dropout, "none": none},
     "schedules": {"LayerwiseAnnealing": layerwise_annealing},
     "losses": {"L1Loss": l1_loss, "LPIPSLoss": lpips_loss},

@@ -169,7 +169,7 @@ def test_the_degradation_has_the_file_s_numbers() -> None:
     for key, value in {**mapping, **mapping["datasets"]["train"], **changed, **within}.items():
         if key in got:
             assert (list(got[key]) if isinstance(value, list) else got[key]) == value, key
-    assert len(got) == 31  # all but jpeg_method and margin, which BasicSR has no keys for
+    assert len(got) == 31  # all but jpeg_method and frame, which BasicSR has no keys for
     assert options.datasets.train is not None
     assert options.datasets.train.options == {
         "type": "ImageFolder",

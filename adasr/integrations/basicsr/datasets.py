@@ -29,7 +29,7 @@ _LOADER_KEYS = frozenset(
         "pin_memory",
         "persistent_workers",
         "use_shuffle",
-        "margin",
+        "frame",
     }
 )
 
@@ -38,8 +38,8 @@ class AdaDataset(Dataset[dict[str, Any]]):
     """A dataset of adasr behind BasicSR's interface.
 
     Items hold ``gt`` (3, H, W) and, where the dataset has it, ``lq`` (3, h, w), RGB float32 in
-    [0, 1], with ``gt_path`` and ``lq_path``. An unreadable file is replaced by the next readable
-    one and named in the log.
+    [0, 1] unless said otherwise, with ``gt_path`` and ``lq_path``. An unreadable file is replaced
+    by the next readable one and named in the log.
 
     Args:
         opt: the dataset's options in a BasicSR option file; all that BasicSR itself does not read
@@ -60,7 +60,7 @@ class AdaDataset(Dataset[dict[str, Any]]):
             self.dataset = DATASET_REGISTRY.build(
                 {"type": self.component, **own},
                 scale=opt.get("scale", 1),
-                margin=opt.get("margin", 0),
+                frame=opt.get("frame", 0),
                 degrade=degrade,
             )
         except OptionError as error:
@@ -86,6 +86,12 @@ class AdaDataset(Dataset[dict[str, Any]]):
         return item["path"]
 
 
+def _whole(opt: Mapping[str, Any]) -> int:
+    """The side of the frames: a multiple of the scale."""
+    scale = opt.get("scale", 1)
+    return -(-opt.get("frame", 400) // scale) * scale
+
+
 def _check_backend(backend: Mapping[str, Any] | None) -> None:
     if backend is not None and backend.get("type") != "disk":
         raise OptionError(
@@ -102,12 +108,15 @@ def _fresh_seed() -> int:
 
 
 class AdaImageFolder(AdaDataset):
-    """GT crops for ``AdaRealESRNetModel``, ``margin`` pixels larger on every side (default 32)."""
+    """GT frames for ``AdaRealESRNetModel``: ``frame`` is their side (default 400), uint8.
+
+    ``AdaRealESRNetModel`` cuts crops of ``gt_size`` out of what it made of them.
+    """
 
     component = "ImageFolder"
 
     def __init__(self, opt: Mapping[str, Any]) -> None:
-        super().__init__({"margin": 32, **opt})
+        super().__init__({**opt, "frame": _whole(opt)})
 
 
 class AdaPairedFolder(AdaDataset):

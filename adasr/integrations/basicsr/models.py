@@ -88,8 +88,8 @@ class AdaRealESRNetModel(AdaSRModel):
 
     ``degradation: {type: RealESRGAN, ...}`` at the top of the option file chooses the process and
     its options; without it the keys of a Real-ESRGAN option file are taken from where they stand
-    there. ``gt_size`` is the side of a training crop; the training set gives crops that are at
-    least twice the degradation's ``margin`` larger, as ``AdaImageFolder`` and BasicSR's
+    there. ``gt_size`` is the side of a training crop; the training set gives frames that crops
+    are cut out of after the degradation, as ``AdaImageFolder`` and BasicSR's
     ``RealESRGANDataset`` do. Every sample draws its own degradation, so there is no pool, and each
     draw is a pure function of seed, process and iteration.
     """
@@ -103,7 +103,6 @@ class AdaRealESRNetModel(AdaSRModel):
                 self.degradation = DEGRADATION_REGISTRY.build(options, scale=opt["scale"])
             except OptionError as error:
                 raise error.under("degradation") from None
-            self.margin = getattr(self.degradation, "margin", 0)
             self.gt_size = opt.get("gt_size") or opt["datasets"]["train"].get("gt_size")
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
@@ -115,14 +114,14 @@ class AdaRealESRNetModel(AdaSRModel):
         """Pairs made of ``data["gt"]`` in training, the given ones in validation.
 
         Raises:
-            OptionError: the crops of the training set are too small.
+            OptionError: the frames of the training set are too small.
         """
         if not self.is_train:
             super().feed_data(data)
             return
         gt = data["gt"].to(self.device)
         stream = generator(self.opt["manual_seed"], self.opt["rank"], self.current_iter)
-        self.lq, self.gt = self.degradation(self._cropped(gt, stream), stream)
+        self.lq, self.gt = self._pairs(gt, stream)
 
     def nondist_validation(self, *args: Any, **kwargs: Any) -> None:
         """Validation on given pairs."""
@@ -132,23 +131,17 @@ class AdaRealESRNetModel(AdaSRModel):
         finally:
             self.is_train = True
 
-    def _cropped(self, gt: Tensor, stream: torch.Generator) -> Tensor:
-        """Random crops of the size that leaves ``gt_size`` after the degradation's margin."""
-        have = min(gt.shape[-2:])
-        side = (self.gt_size or have - 2 * self.margin) + 2 * self.margin
-        if have < side or side <= 2 * self.margin:
+    def _pairs(self, gt: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor]:
+        if not hasattr(self.degradation, "frame_size"):  # one of another package
+            return self.degradation(gt / 255 if gt.dtype == torch.uint8 else gt, stream)
+        try:
+            return self.degradation(gt, stream, gt_size=self.gt_size)
+        except ValueError as error:
             raise OptionError(
-                f"the training set gives crops of {have} pixels; gt_size {self.gt_size} and the "
-                f"degradation's margin of {self.margin} on each side need {side}.",
+                f"the training set does not fit the degradation: {error}.",
                 ("datasets", "train"),
-                "Use AdaImageFolder, which adds the margin, or set degradation.margin: 0.",
-            )
-        places = [
-            [int(torch.randint(n - side + 1, (), generator=stream)) for n in gt.shape[-2:]]
-            for _ in gt
-        ]
-        crops = zip(gt, places, strict=True)
-        return torch.stack([g[:, y : y + side, x : x + side] for g, (y, x) in crops])
+                "Use AdaImageFolder, and a frame that is larger than gt_size.",
+            ) from None
 
 
 def real_esrgan_options(opt: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _TRAINING_ONLY = (
     "num_worker_per_gpu",
     "dataset_enlarge_ratio",
 )
-_DEGRADED = " + degradation RealESRGAN (of crops of gt_size and a margin, not of 400 pixels)"
+_DEGRADED = " + degradation RealESRGAN"
 
 
 def is_foreign_dataset(name: Any) -> bool:

@@ -1,0 +1,86 @@
+"""A degradation composed of steps, in YAML or by a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ..registry import DEGRADATION_REGISTRY
+from .frame_degradation import FrameDegradation
+from .jpeg import JpegMethod
+from .operators import Operator, Size
+from .steps.resize import add_resize, check_modes
+from .steps.step import Sample, Step, build_steps
+
+
+class StepsDegradation(FrameDegradation):
+    """Draws the operators of its steps for every sample, then those that resize to the LQ size.
+
+    It always computes on the host: every sample has random numbers of its own, drawn on the CPU
+    from a seed, and its own order of operators.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        steps: Sequence[Step],
+        gt_usm: bool,
+        jpeg_method: JpegMethod,
+        frame: int,
+        resize_modes: tuple[str, ...] = ("area", "bilinear", "bicubic"),
+    ) -> None:
+        super().__init__(scale, gt_usm, jpeg_method, frame)
+        self.steps = steps
+        self.resize_modes = check_modes("resize_modes", resize_modes)
+
+    def degrade_together(
+        self, frames: Tensor, generator: Generator, gt_size: int | None = None, views: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """The same of frames on another device, sample by sample on the host."""
+        lq, gt = self(frames.cpu(), generator, gt_size, views)
+        return lq.to(frames.device), gt.to(frames.device)
+
+    def _tell(self, operators: Sequence[Operator]) -> None:
+        """Nothing: the steps have told more while they drew."""
+
+    def _draw(self, n: int, size: Size, generator: Generator) -> list[Sequence[Operator]]:
+        seeds = torch.randint(2**62, (n,), generator=generator, device=generator.device)
+        return [self._draw_one(size, Generator().manual_seed(s)) for s in seeds.tolist()]
+
+    def _draw_one(self, size: Size, generator: Generator) -> list[Operator]:
+        sample = Sample(size, self.scale, generator, self.jpeg_method)
+        for step in self.steps:
+            step(sample)
+        add_resize(sample, sample.lq_size, self.resize_modes, "ResizeToLQ")
+        return sample.operators
+
+
+@DEGRADATION_REGISTRY.register()
+class Pipeline(StepsDegradation):
+    """A degradation of your own, composed of steps (``adasr list steps``).
+
+    Args:
+        steps: what is done in turn, e.g. [{type: Blur}, {type: ResizeToLQ}, {type: JPEG}].
+        resize_modes: interpolations that resize to the LQ size at the end, where no step did.
+        gt_usm: sharpen the GT first; both the LQ and the target are made of the sharpened GT.
+        jpeg_method: "codec" (libjpeg), "simulated" (the same on the device), "auto" (codec on a
+            CPU) or "released" (the simulation that Real-ESRGAN was trained with).
+        frame: side in GT pixels of the image that is degraded, and a crop then cut out of.
+
+    Raises:
+        OptionError: an unknown step or a value out of range.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        steps: list[dict[str, Any]],
+        resize_modes: tuple[str, ...] = ("area", "bilinear", "bicubic"),
+        gt_usm: bool = False,
+        jpeg_method: JpegMethod = "auto",
+        frame: int = 400,
+    ) -> None:
+        super().__init__(scale, build_steps(steps), gt_usm, jpeg_method, frame, resize_modes)

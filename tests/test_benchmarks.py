@@ -1,0 +1,50 @@
+"""The benchmark scripts run and end with the line that others read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def _run(script: str, *arguments: str) -> dict:
+    command = [sys.executable, str(FOLDER / script), "--json", "--threads", "1", *arguments]
+    command += ["--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_degradation(basicsr, images):
+    tiny = ["--batch", "2", "--rounds", "1", "--released-rounds", "1", "--checks", "6"]
+    found = _run("degradation.py", *tiny, "--batches", "3", "--network", "--data", str(images))
+    assert found["goal"] == 100
+    assert found["ratio"] > 0
+    assert found["ratio_separable"] > 0
+    assert found["share_of_step"] > 0
+    assert found["memory"]["adasr"]["peak_mib"] > found["memory"]["adasr"]["start_mib"] > 0
+    assert {"adasr", "BasicSR as released"} < set(found["medians_s"])
+
+
+@pytest.mark.slow
+def test_degradation_distribution(basicsr, images):
+    found = _run("degradation_distribution.py", "--draws", "6", "--data", str(images))
+    assert found["draws"] == 6
+    assert len(found["rows"]) == 13
+    assert found["worst_z"] == max(abs(row["z"]) for row in found["rows"])
+
+
+@pytest.mark.slow
+def test_degradation_on_the_device(basicsr):
+    tiny = ["--batch", "2", "4", "--frame", "96", "--gt-size", "64", "--blocks", "1"]
+    found = _run("degradation_device.py", *tiny, "--rounds", "1")
+    assert found["goal"] == 5
+    assert found["ratio"] > 0
+    for batch in ("2", "4"):
+        assert found["batches"][batch]["share_of_step"]["adasr, batched on the device"] > 0
