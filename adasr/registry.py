@@ -201,7 +201,9 @@ class Registry:
             registry = getattr(importlib.import_module("basicsr.utils.registry"), registry_name)
         except Exception as error:  # whatever another package raises, ours must go on
             return None, f" (BasicSR is installed but does not import: {error})"
-        return (registry.get(name), "") if name in registry else (None, "")
+        # Some of BasicSR's own are registered with a suffix, which its option files leave out.
+        found = next((n for n in (name, f"{name}_basicsr") if n in registry), None)
+        return (None if found is None else registry.get(found)), ""
 
 
 def _load_plugins() -> None:

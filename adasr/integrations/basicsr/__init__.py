@@ -18,12 +18,20 @@ Raises:
     UnavailableError: a name is taken in BasicSR's registries.
 """
 
+import sys
+
 from .installed import MissingBasicSRError, require_basicsr
 
-require_basicsr()
+try:
+    require_basicsr()
+except MissingBasicSRError as error:
+    if sys.argv[:1] != ["-m"]:  # so it reads while "python -m" looks for the command below
+        raise
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
-from .registration import register  # noqa: E402
-from .repairs import repair  # noqa: E402
+from .registration import register
+from .repairs import repair
 
 repair()
 register()

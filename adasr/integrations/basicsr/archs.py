@@ -44,7 +44,12 @@ def remember_arch(net: nn.Module, arch: Mapping[str, Any]) -> None:
 
     A name that adasr has too stands for adasr's network there, so its weights are recognized by
     their keys instead.
+
+    Args:
+        net: the network.
+        arch: ``{type: NAME, **options}``, as under ``network_g``.
     """
+    arch = arch["arch"] if arch["type"] == "Regularized" else arch
     if getattr(net, "arch_options", None) is None and arch["type"] not in ARCH_REGISTRY:
         vars(net)["arch_options"] = dict(arch)
 
@@ -52,6 +57,21 @@ def remember_arch(net: nn.Module, arch: Mapping[str, Any]) -> None:
 def our_archs() -> list[Callable[..., nn.Module]]:
     """``AdaSRResNet`` and so on: adasr's archs, each with ``regularizer`` as a further option."""
     return [_arch(name) for name in ARCH_REGISTRY.names()]
+
+
+def with_regularizer(network: Mapping[str, Any], regularizer: Any) -> dict[str, Any]:
+    """The options under ``network_g`` for the same network with a regularizer in it.
+
+    Raises:
+        OptionError: it has one already.
+    """
+    if "regularizer" in network:
+        raise OptionError(
+            "is given twice, here and under network_g.", ("regularizer",), "Remove one of them."
+        )
+    if str(network.get("type")) in [f"Ada{name}" for name in ARCH_REGISTRY.names()]:
+        return {**network, "regularizer": regularizer}
+    return {"type": "Regularized", "arch": network, "regularizer": regularizer}
 
 
 def _arch(name: str) -> Callable[..., nn.Module]:

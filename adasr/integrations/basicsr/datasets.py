@@ -9,6 +9,7 @@ import torch
 from basicsr.utils import get_root_logger
 from torch.utils.data import Dataset
 
+from ...degradations.pipeline import whole_margin
 from ...degradations.testset import degrade
 from ...errors import OptionError
 from ...registry import DATASET_REGISTRY
@@ -82,8 +83,8 @@ class AdaDataset(Dataset[dict[str, Any]]):
         }
 
     def _image_name(self, item: Mapping[str, Any]) -> str:
-        """What BasicSR names a validation image after."""
-        return item["path"]
+        """What BasicSR names a validation image after; unique where folders lie in folders."""
+        return f"{item['name'].replace('/', '_')}.png" if "name" in item else item["path"]
 
 
 def _check_backend(backend: Mapping[str, Any] | None) -> None:
@@ -102,12 +103,15 @@ def _fresh_seed() -> int:
 
 
 class AdaImageFolder(AdaDataset):
-    """GT crops for ``AdaRealESRNetModel``, ``margin`` pixels larger on every side (default 32)."""
+    """GT crops for ``AdaRealESRNetModel``, ``margin`` pixels larger on every side.
+
+    By default it is the degradations' own: 32, rounded up to a multiple of the scale.
+    """
 
     component = "ImageFolder"
 
     def __init__(self, opt: Mapping[str, Any]) -> None:
-        super().__init__({"margin": 32, **opt})
+        super().__init__({"margin": whole_margin(32, opt.get("scale", 1)), **opt})
 
 
 class AdaPairedFolder(AdaDataset):
@@ -122,4 +126,4 @@ class AdaDegradedFolder(AdaDataset):
     component = "DegradedFolder"
 
     def _image_name(self, item: Mapping[str, Any]) -> str:
-        return f"{item['name']}_{item['recipe']}.png"
+        return f"{item['name'].replace('/', '_')}_{item['recipe']}.png"

@@ -11,8 +11,8 @@ from .models import BY_BASICSR
 from .report import Key
 
 PAIRED, REAL_PAIRED, REAL = "PairedImageDataset", "RealESRGANPairedDataset", "RealESRGANDataset"
-SINGLE = "SingleImageDataset"
-_TYPES = {PAIRED: "PairedFolder", REAL_PAIRED: "PairedFolder", REAL: "ImageFolder"}
+SINGLE, OURS = "SingleImageDataset", "ImageFolder"
+_TYPES = {PAIRED: "PairedFolder", REAL_PAIRED: "PairedFolder", REAL: OURS}
 _VIDEO = ("REDS", "Vimeo", "Video")
 _OTHER = {"FFHQDataset": "trains generators of faces"}
 _LOADER = ("use_shuffle", "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers")

@@ -6,7 +6,7 @@ from ...registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_R
 from .draft import Draft
 from .report import Key
 
-_MODELS = {"AdaSRModel": "SRModel", "AdaRealESRNetModel": "SRModel"}
+_MODELS = {"AdaSRModel": "SRModel", "AdaRealESRNetModel": "RealESRNetModel"}
 _LOSSES = ("pixel_opt", "perceptual_opt", "align_opt")
 
 
@@ -16,7 +16,8 @@ def take_own_names(draft: Draft) -> None:
     if isinstance(model, str) and model in _MODELS:
         draft.put(("model_type",), _MODELS[model])
     _unwrap_network(draft)
-    _take_name(draft, ("network_g", "type"), ARCH_REGISTRY, "Ada")
+    if _take_name(draft, ("network_g", "type"), ARCH_REGISTRY, "Ada"):
+        draft.move(("network_g", "regularizer"), ("regularizer",))
     for name in draft.section("datasets"):
         _take_name(draft, ("datasets", name, "type"), DATASET_REGISTRY, "Ada")
     for name in _LOSSES:
@@ -25,12 +26,13 @@ def take_own_names(draft: Draft) -> None:
         _take_name(draft, ("val", "metrics", label, "type"), METRIC_REGISTRY, "ada_")
 
 
-def _take_name(draft: Draft, key: Key, registry: Registry, prefix: str) -> None:
+def _take_name(draft: Draft, key: Key, registry: Registry, prefix: str) -> bool:
     name = draft.get(*key)
-    if isinstance(name, str) and name.startswith(prefix):
-        ours = name.removeprefix(prefix)
-        if ours in registry:
-            draft.change(key, ours)
+    ours = name.removeprefix(prefix) if isinstance(name, str) else name
+    if ours == name or ours not in registry:
+        return False
+    draft.change(key, ours)
+    return True
 
 
 def _unwrap_network(draft: Draft) -> None:
