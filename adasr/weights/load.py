@@ -85,16 +85,10 @@ def identify(
         net, state = _filled(build_network(options), raw, path, _holder(recognition))
         return Loaded(net, state, metadata, layout, "by the options given")
     written = _arch_of(metadata, path)
-    unbuilt: OptionError | None = None
     if written is not None:
         holder = Holder(name_of_options(written), scale_of(written), "its metadata says so")
-        try:
-            net = build_network(written)
-        except OptionError as error:  # of a package that is not here; its keys may tell it too
-            unbuilt = error
-        else:
-            net, state = _filled(net, raw, path, holder)
-            return Loaded(net, state, metadata, layout, "by its metadata")
+        net, state = _filled(_build(written, path), raw, path, holder)
+        return Loaded(net, state, metadata, layout, "by its metadata")
     if recognition is not None and recognition.exact:
         net = build_network(recognition.options)
         net, state = _filled(net, raw, path, _holder(recognition))
@@ -102,8 +96,6 @@ def identify(
     try:
         net, name = load_with_spandrel(raw, path)
     except WeightsError as error:
-        if unbuilt is not None:
-            raise _not_here(path, unbuilt) from None
         raise _nearest_misfit(raw, recognition, path) or error from None
     check_finite(net.named_parameters(), path)
     return Loaded(net.eval(), raw, metadata, OURS, f"by spandrel, as {name}")
@@ -166,9 +158,12 @@ def _nearest_misfit(
     return misfit(net, compare(net, canonical_keys(raw)), path, _holder(recognition))
 
 
-def _not_here(path: Path, error: OptionError) -> WeightsError:
-    hint = "Install the package or the version of adasr that has it."
-    return WeightsError(path, f"needs a network that is not here ({error})", hint)
+def _build(options: Mapping[str, Any], path: Path) -> nn.Module:
+    try:
+        return build_network(options)
+    except OptionError as error:
+        hint = "Install the package or the version of adasr that has it."
+        raise WeightsError(path, f"needs a network that is not here ({error})", hint) from None
 
 
 def _arch_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any] | None:

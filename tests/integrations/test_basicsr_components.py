@@ -346,8 +346,8 @@ def test_another_version_is_warned_of(
 ) -> None:
     from adasr.integrations.basicsr import installed
 
-    monkeypatch.setattr(installed, "installed_version", lambda: "1.3.5")
-    with pytest.warns(UserWarning, match=r"BasicSR 1\.3\.5 is installed; .* tested with 1\.4\.2"):
+    monkeypatch.setattr(installed.import_basicsr(), "__version__", "1.3.5")
+    with pytest.warns(UserWarning, match=r"BasicSR 1\.3\.5 is in use .* tested with 1\.4\.2"):
         integration.require_basicsr()
 
 

@@ -136,6 +136,46 @@ def test_an_arch_of_others_whose_name_begins_as_ours(
     assert len(losses(project.train(options))) == 8
 
 
+def test_windows_are_filled_in_validation(
+    integration: ModuleType, pairs: Path, tmp_path: Path
+) -> None:
+    """BasicSR's own SwinIRModel is the reference, which looks for the window under network_g."""
+    swin = {"type": "SwinIR", "upscale": 2, "embed_dim": 12, "depths": [2], "num_heads": [2]}
+    swin |= {"window_size": 8, "img_size": 32, "mlp_ratio": 2, "upsampler": "pixelshuffle"}
+    lq = torch.rand(1, 3, 19, 21)
+    outputs = []
+    for model_type in ("AdaSRModel", "SwinIRModel"):
+        torch.manual_seed(0)
+        found = model(pairs, tmp_path, model_type=model_type, network_g=swin, regularizer=ADAPTIVE)
+        found.feed_data({"lq": lq})
+        found.test()
+        outputs.append(found.output)
+    assert outputs[0].shape == outputs[1].shape == (1, 3, 38, 42)
+    inside = (slice(None), slice(None), slice(0, 16), slice(0, 16))
+    assert torch.allclose(outputs[0][inside], outputs[1][inside], atol=1e-5)
+
+
+def test_a_training_set_without_lq_is_told(
+    integration: ModuleType, pairs: Path, tmp_path: Path
+) -> None:
+    found = model(pairs, tmp_path, model_type="AdaSRModel", network_g=SRRESNET)
+    with pytest.raises(OptionError, match="Use AdaRealESRNetModel"):
+        found.feed_data({"gt": torch.rand(1, 3, 8, 8)})
+
+
+def test_options_without_effect_in_basicsr_are_told(
+    integration: ModuleType, pairs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import logging
+
+    train = {"align_opt": {"type": "FeatureAlignment"}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("basicsr"), "propagate", True)
+        model(pairs, tmp_path, network_g=SRRESNET, degradation={"type": "RealESRGAN"}, train=train)
+    assert "train.align_opt is an option of adasr" in caplog.text
+    assert "degradation is an option of adasr" in caplog.text
+
+
 def degrading(pairs: Path, folder: Path, **changes: Any) -> Any:
     scale = changes.get("scale", 2)
     network = {"type": "AdaSRResNet", "num_feat": 8, "num_block": 1, "upscale": scale}

@@ -323,6 +323,16 @@ def test_a_test_run_scores_the_saved_weights(project: Project) -> None:
         assert "# psnr:" in project.test(test)
 
 
+@pytest.mark.parametrize("model_type", ["SRModel", "AdaSRModel"])
+def test_a_regularizer_at_the_top_works_in_any_model(
+    project: Project, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    seen = watch_weights(monkeypatch)
+    log = project.train(project.write(model_type=model_type, network_g=EDSR, regularizer=ADAPTIVE))
+    assert seen == {t: [1.0 if t >= 3 * k else 0.3 for k in (1, 2, 3)] for t in range(1, 9)}
+    assert rounded(annealed(log)) == shares(3)
+
+
 def test_gates_learn_and_resume(project: Project) -> None:
     network = {"type": "AdaSRResNet", "num_feat": 16, "num_block": 2, "upscale": 2}
     gate = {"type": "AdaptiveDropout", "gate": "vector"}

@@ -178,7 +178,6 @@ def test_the_degradation_has_the_file_s_numbers() -> None:
         "gt_size": 256,
         "use_hflip": True,
         "use_rot": False,
-        "dataset_enlarge_ratio": 1,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,37 +14,58 @@ from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 
 from ...errors import OptionError, WeightsError
+from ...inference.tiles import pad_to_multiple
 from ...registry import DEGRADATION_REGISTRY, METRIC_REGISTRY
 from ...regularizers.sites import RESERVED_PREFIX
 from ...training.trainer import generator
 from ...weights import load_into, save_network
 from ...weights.build import add_attributes
-from .archs import remember_arch, with_regularizer
-from .regularized import annealing_of
 
 
 class AdaSRModel(SRModel):
-    """BasicSR's ``SRModel`` with a regularizer, for paired data.
+    """BasicSR's ``SRModel``, for paired data, that shares its weights with adasr.
 
     It trains, validates, saves and resumes as ``SRModel`` does. Beside that it
 
-    * takes ``regularizer: {type: AdaptiveDropout, ...}`` at the top of the option file, for any
-      ``network_g``;
     * writes ``net_g_ITER.safetensors`` beside BasicSR's ``.pth``: the EMA weights where there are
       any, with the arch in the metadata, for ``adasr infer``;
     * starts from weights of any layout that adasr reads, and says clearly what does not fit;
-    * logs how many sites are annealed.
+    * validates networks with attention windows on images of any size.
     """
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        regularizer = opt.get("regularizer")
-        if regularizer is not None:
-            opt["network_g"] = with_regularizer(opt["network_g"], regularizer)
         _fill_in_better(opt)
         super().__init__(opt)
-        for net in self._networks():
-            remember_arch(net, opt["network_g"])
-            add_attributes(net, opt.get("scale"))
+        for net in (self.net_g, getattr(self, "net_g_ema", None)):
+            if net is not None:
+                add_attributes(self.get_bare_model(net), opt.get("scale"))
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """LQ and, where there is one, GT of a batch.
+
+        Raises:
+            OptionError: the dataset gives no LQ.
+        """
+        if "lq" not in data:
+            raise OptionError(
+                f"{type(self).__name__} needs LQ images, and the dataset gives none.",
+                ("model_type",),
+                "Use AdaRealESRNetModel, which makes them, or a dataset of pairs.",
+            )
+        super().feed_data(data)
+
+    def test(self) -> None:
+        """Restore the LQ batch, padded to whole windows for as long as that takes."""
+        lq, net = self.lq, self.get_bare_model(self.net_g)
+        windows = [getattr(module, "window_size", None) for module in net.modules()]
+        multiple = math.lcm(net.size_multiple, *(w for w in windows if isinstance(w, int)))
+        self.lq = pad_to_multiple(lq, multiple)
+        try:
+            super().test()
+        finally:
+            self.lq = lq
+        h, w = (side * self.opt.get("scale", 1) for side in lq.shape[-2:])
+        self.output = self.output[..., :h, :w]
 
     def load_network(
         self, net: nn.Module, load_path: str, strict: bool = True, param_key: Any = "params"
@@ -81,19 +102,6 @@ class AdaSRModel(SRModel):
             save_network(Path(self.opt["path"]["models"]) / name, bare)
         except OSError as error:  # as for the .pth: the training goes on
             get_root_logger().warning(f"{name} cannot be written: {error}")
-
-    def get_current_log(self) -> OrderedDict[str, float]:
-        """The losses, and the share of sites that are annealed."""
-        log = OrderedDict(self.log_dict)
-        annealing = annealing_of(self.get_bare_model(self.net_g))
-        if annealing is not None and annealing.sites:
-            done = sum(site.weight == 1.0 for site in annealing.sites)
-            log["annealed"] = done / len(annealing.sites)
-        return log
-
-    def _networks(self) -> list[nn.Module]:
-        found = [self.net_g, getattr(self, "net_g_ema", None)]
-        return [self.get_bare_model(net) for net in found if net is not None]
 
 
 class AdaRealESRNetModel(AdaSRModel):

@@ -75,8 +75,7 @@ def _take_type(draft: Draft, key: Key) -> None:
     elif is_foreign_dataset(name):
         draft.refuse(type_key, *_refusal(draft, key, name))
         draft.pop(*key)
-    if draft.get(*type_key) != "ImageFolder":
-        draft.unneeded((*key, "dataset_enlarge_ratio"), "the loader never ends")
+    draft.unneeded((*key, "dataset_enlarge_ratio"), "the loader never ends")
 
 
 def _refusal(draft: Draft, key: Key, name: str) -> tuple[str, str]:
