@@ -126,7 +126,12 @@ def _options(opt: Path, overrides: Sequence[str] | None) -> Options:
 def train(
     opt: OptionsFile,
     auto_resume: Annotated[
-        bool, typer.Option("--auto-resume", help="go on from the last saved state, if there is one")
+        bool,
+        typer.Option(
+            "--auto-resume",
+            "--auto_resume",
+            help="go on from the last saved state, if there is one",
+        ),
     ] = False,
     overrides: Overrides = None,
 ) -> int:
@@ -300,6 +305,8 @@ def list_components(
                 typer.echo(f"    {option.name}: {option.type_name} {default}")
                 if option.doc:
                     typer.echo(f"        {option.doc}")
+        if others := registry.fallback_names():
+            typer.echo(f"\nof BasicSR: {', '.join(others)}")
         typer.echo("")
 
 

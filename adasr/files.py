@@ -35,7 +35,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        if error.filename in (name, temporary):  # a person knows the file by its own name
+        # A person knows the file by its own name; a full disk names none.
+        if error.filename in (name, temporary, None):
             error.filename = str(path)
         raise
     finally:

@@ -25,6 +25,7 @@ from typing import Any
 from .errors import OptionError, did_you_mean
 
 PLUGIN_GROUP = "adasr.plugins"
+_BASICSR_SUFFIX = "_basicsr"
 _plugins_loaded = False
 
 
@@ -109,7 +110,7 @@ class Registry:
         component, note = self._from_basicsr(name)
         if component is not None:
             return component
-        hint = did_you_mean(str(name), self._components)
+        hint = did_you_mean(str(name), [*self._components, *self.fallback_names()])
         raise OptionError(f"unknown {self.kind} '{name}'.{note}", ("type",), hint)
 
     def options(self, name: str) -> dict[str, Option]:
@@ -194,19 +195,33 @@ class Registry:
                 importlib.import_module(f"{self.package}.{module.name}")
         _load_plugins()
 
+    def fallback_names(self) -> list[str]:
+        """What BasicSR's registry adds to ours, sorted; nothing where it is not installed."""
+        registry, _ = self._basicsr_registry()
+        # Some of BasicSR's own have a suffix, which its option files leave out.
+        names = {key.removesuffix(_BASICSR_SUFFIX) for key, _ in registry or ()}
+        return sorted(names - set(self._components))
+
     def _from_basicsr(self, name: str) -> tuple[Callable[..., Any] | None, str]:
-        if self.basicsr is None or importlib.util.find_spec("basicsr") is None:
+        registry, note = self._basicsr_registry()
+        held = {key: component for key, component in registry or ()}  # noqa: C416  no mapping
+        return held.get(name, held.get(f"{name}{_BASICSR_SUFFIX}")), note
+
+    def _basicsr_registry(self) -> tuple[Any, str]:
+        """BasicSR's registry, filled; or None, and why where it should be there."""
+        if self.basicsr is None:
             return None, ""
+        if importlib.util.find_spec("basicsr") is None:
+            return None, " (BasicSR, which has more, is not installed)"
         from .compat import import_basicsr
 
         registry_name, module = self.basicsr
         try:
             import_basicsr()
             importlib.import_module(module)
-            registry = getattr(importlib.import_module("basicsr.utils.registry"), registry_name)
+            return getattr(importlib.import_module("basicsr.utils.registry"), registry_name), ""
         except Exception as error:  # whatever another package raises, ours must go on
             return None, f" (BasicSR is installed but does not import: {error})"
-        return (registry.get(name), "") if name in registry else (None, "")
 
 
 def _load_plugins() -> None:

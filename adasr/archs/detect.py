@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ def _steps(upscale: int) -> int:
 
 
 def _srresnet(shapes: _Shapes) -> dict[str, Any]:
-    num_feat = _first(shapes, 0, 64, "conv_first.weight", "conv_hr.weight", "body.0.conv1.weight")
+    num_feat = _width(shapes)
     steps = max((i for i in (1, 2, 3) if f"upconv{i}.weight" in shapes), default=0)
     upscale = 2**steps
     if steps == 1 and _first(shapes, 0, 0, "upconv1.weight") == 9 * num_feat:
@@ -125,9 +126,16 @@ def _rrdbnet(shapes: _Shapes) -> dict[str, Any] | None:
         "num_in_ch": num_out_ch,
         "num_out_ch": num_out_ch,
         "upscale": scales[folded // num_out_ch],
-        "num_feat": _first(shapes, 0, 64, "conv_first.weight", "conv_hr.weight"),
+        "num_feat": _width(shapes),
         "num_grow_ch": _first(shapes, 0, 32, *(f"body.0.rdb{i}.conv1.weight" for i in (1, 2, 3))),
     }
+
+
+def _width(shapes: _Shapes) -> int:
+    """Channels of the features: what most of the keys that tell them say."""
+    ends = ("conv_first.weight", "conv_first.bias", "conv_hr.weight", "conv_hr.bias")
+    told = [shapes[key][0] for key in ends if shapes.get(key)]
+    return Counter(n for n in told if n > 0).most_common(1)[0][0] if any(told) else 64
 
 
 def _first(shapes: _Shapes, axis: int, default: int, *keys: str) -> int:

@@ -7,6 +7,7 @@ file costs nothing where spandrel is not imported; delete it to undo this.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
 import sysconfig
@@ -82,10 +83,17 @@ def _register() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the startup file; the folder may be given."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Write the startup file; exit code 1 where it cannot be written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m adasr.integrations.spandrel_startup",
+        description="Let programs on spandrel in this Python read SRResNet.",
+    )
+    parser.add_argument("folder", nargs="?", help="this Python's site-packages by default")
+    folder = parser.parse_args(arguments).folder
+    if folder is not None and not Path(folder).is_dir():
+        parser.error(f"{folder} is no folder")
     try:
-        path = write_startup_file(*given[:1])
+        path = write_startup_file(folder)
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1

@@ -110,6 +110,8 @@ def _blends(site: Site) -> bool:
 
 
 def _iterations(interval: int | float | None, total_iter: int | None, count: int) -> int:
+    if isinstance(interval, float) and interval > 1 and interval.is_integer():
+        interval = int(interval)  # 2e4 is a count too
     if isinstance(interval, int):
         if interval < 1:
             raise OptionError(f"must be at least 1 iteration, got {interval}.", ("interval",))

@@ -162,7 +162,8 @@ def make_losses(options: Options) -> dict[str, nn.Module]:
             with options.at("train", key):
                 losses[name] = _tried(_built(component), component.type)
     if not losses:
-        raise OptionError("no loss between SR and GT is left.", ("train", "pixel_opt"))
+        fault = OptionError("no loss between SR and GT is left.", ("train", "pixel_opt"))
+        raise options.source.error([fault])
     return losses
 
 
@@ -174,6 +175,11 @@ def _built(component: Component) -> nn.Module:
             f"{component.type} needs a file that cannot be had ({error}).",
             hint="Put it where it is looked for, or choose another loss.",
         ) from None
+    except Exception as error:
+        if component.type in LOSS_REGISTRY or isinstance(error, OptionError):
+            raise
+        # Of another package, which raises whatever it does at a wrong option.
+        raise OptionError(f"{component.type} cannot be built: {error}.") from None
 
 
 def _tried(loss: nn.Module, name: str) -> nn.Module:

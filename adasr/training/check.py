@@ -17,6 +17,7 @@ from ..evaluation.validate import evaluate
 from ..options import Options, check_paths
 from ..weights import build_network
 from .build import make_training_set
+from .checkpoint import load_state
 from .log import read_metrics
 from .run import run_training
 
@@ -41,6 +42,8 @@ def check_training(options: Options, tell: Callable[[str], None]) -> bool:
     """
     options.require_train()
     check_paths(options, "train")
+    if options.path.resume_state is not None:
+        load_state(options.path.resume_state)
     scored = make_datasets(options, options.validation_datasets)
     datasets: dict[str, Any] = {"train": make_training_set(options), **scored}
     whole = True
@@ -49,7 +52,8 @@ def check_training(options: Options, tell: Callable[[str], None]) -> bool:
         for path, problem in problems:
             tell(f"{name}: {problem}" if str(path) in problem else f"{name}: {path}: {problem}")
         whole = whole and not problems
-        tell(f"{name}: {len(dataset)} images, {len(problems)} cannot be read")
+        count = len(getattr(dataset, "files", dataset))
+        tell(f"{name}: {count} images, {len(problems)} cannot be read")
     whole = _scores(options, scored, tell) and whole
     seconds, total = _trial(options), options.train.total_iter
     tell(f"one iteration: {seconds:.3g} s; {total} take {total * seconds / 3600:.3g} h")

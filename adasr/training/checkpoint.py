@@ -63,7 +63,12 @@ def load_state(path: Path) -> dict[str, Any]:
             "Remove it; the one before it will be used.",
         ) from None
     if not isinstance(state, dict) or "iteration" not in state:
-        raise WeightsError(path, "is not a training state of adasr")
+        raise WeightsError(
+            path,
+            "is not a training state of adasr",
+            "Runs of other programs are gone on with from their weights: give those as "
+            "path.pretrain_network_g instead of path.resume_state.",
+        )
     return state
 
 

@@ -132,10 +132,17 @@ def _train(
     elif accelerator.is_main_process:
         write_text(folder / "options.yml", dump_options(options))
     precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+    end = getattr(annealing, "end", 0)
+    if end > settings.total_iter:
+        log.warn(
+            f"annealing ends at iteration {end}, the training at {settings.total_iter}: "
+            "some sites keep their dropout to the end."
+        )
+    stay = " that stay as they are" if sites and annealing is None else ""
     log.info(
-        f"{options.name}: {options.network_g.type} x{options.scale}, {len(sites)} sites, "
+        f"{options.name}: {options.network_g.type} x{options.scale}, {len(sites)} sites{stay}, "
         f"{accelerator.num_processes} x {accelerator.device.type}, {precision}, "
-        f"{len(training_set)} images"
+        f"{len(getattr(training_set, 'files', training_set))} images"
     )
     return _finish(trainer.run(), log, settings)
 

@@ -28,12 +28,15 @@ def build_network(options: Mapping[str, Any]) -> nn.Module:
         OptionError: an unknown name or option, or a value that the network refuses.
     """
     name, arguments = ARCH_REGISTRY.check(options)
+    ours = ARCH_REGISTRY.get(name).__module__.startswith("adasr.")
     try:
         net = ARCH_REGISTRY.build(options)
+        if not ours:
+            _restored(net)  # some wrong values, and networks for other things, only show then
     except OptionError:
         raise
     except Exception as error:  # whatever another library raises for a wrong value
-        if ARCH_REGISTRY.get(name).__module__.startswith("adasr."):
+        if ours:
             raise
         reason = f"{type(error).__name__}: {error}".strip(": ").partition("\n")[0]
         raise OptionError(f"'{name}' refuses its options ({reason}).", ("type",)) from error
@@ -63,11 +66,15 @@ def network_scale(net: nn.Module) -> int:
     for attribute in ("upscale", "scale"):
         if isinstance(getattr(net, attribute, None), int):
             return getattr(net, attribute)
+    return round(_restored(net).shape[-1] / _PROBE_SIDE)
+
+
+def _restored(net: nn.Module) -> torch.Tensor:
+    """What ``net`` makes of a small black image."""
     parameter = next(net.parameters(), torch.zeros(()))
     probe = torch.zeros(1, input_channels(net), _PROBE_SIDE, _PROBE_SIDE)
     with evaluation_mode(net), torch.inference_mode():
-        output = net(probe.to(parameter))
-    return round(output.shape[-1] / _PROBE_SIDE)
+        return net(probe.to(parameter))
 
 
 @contextlib.contextmanager

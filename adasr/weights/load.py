@@ -90,7 +90,7 @@ def identify(
         net, state = _filled(_build(written, path), raw, path, holder)
         return Loaded(net, state, metadata, layout, "by its metadata")
     if recognition is not None and recognition.exact:
-        net = _build(recognition.options, path)
+        net = build_network(recognition.options)
         net, state = _filled(net, raw, path, _holder(recognition))
         return Loaded(net, state, metadata, layout, f"by its keys: {recognition.why}")
     try:

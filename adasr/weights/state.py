@@ -151,9 +151,8 @@ def _state_of(content: Any, path: Path, key: str | None = None) -> dict[str, Ten
     state = _tensors(inside)
     if not state:
         raise _no_weights(inside, path)
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    while prefix := next((p for p in _PREFIXES if all(n.startswith(p) for n in state)), ""):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in state.items()
@@ -164,6 +163,10 @@ def _state_of(content: Any, path: Path, key: str | None = None) -> dict[str, Ten
 def _entry(content: Any, key: str, path: Path) -> Any:
     if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
         return content[key]
+    if _kind_of(content) is not None:
+        raise _no_weights(content, path)
+    if isinstance(content, Mapping) and content and len(_tensors(content)) == len(content):
+        return content  # one state dict without a name: there is nothing to choose from
     held = content.items() if isinstance(content, Mapping) else ()
     known = [str(name) for name, value in held if isinstance(value, Mapping) and name != METADATA]
     has = ", ".join(known) or "one state dict without a name"
@@ -190,9 +193,14 @@ def _tensors(state: Any) -> dict[str, Tensor]:
     return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
 
 
-def _no_weights(content: Any, path: Path) -> WeightsError:
+def _kind_of(content: Any) -> str | None:
+    """What other file of a training this is, if it is one."""
     keys = set(content) if isinstance(content, Mapping) else set()
-    what = next((name for name, marks in _OTHER_FILES.items() if marks <= keys), None)
+    return next((name for name, marks in _OTHER_FILES.items() if marks <= keys), None)
+
+
+def _no_weights(content: Any, path: Path) -> WeightsError:
+    what = _kind_of(content)
     return WeightsError(
         path,
         f"is {what} and holds no weights to load" if what else "holds no weights of a network",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,13 @@ class Project:
         pipeline(str(self.folder))
         (log,) = self.folder.rglob("*.log")
         return log.read_text()
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def annealed(log: str) -> dict[int, float]:

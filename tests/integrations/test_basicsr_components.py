@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -222,7 +223,11 @@ def test_a_wrong_dataset_option_is_named(
 
 
 def test_an_unreadable_file_is_skipped_and_named(
-    integration: ModuleType, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    integration: ModuleType,
+    images: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import logging
     import shutil
@@ -235,7 +240,7 @@ def test_an_unreadable_file_is_skipped_and_named(
     dataset = build_dataset(
         {"type": "AdaImageFolder", **given, "dataroot_gt": str(tmp_path / "images")}
     )
-    logging.getLogger("basicsr").propagate = True
+    monkeypatch.setattr(logging.getLogger("basicsr"), "propagate", True)
     assert dataset[0]["gt_path"].endswith("img1.png")
     assert "img0.png" in caplog.text
 
@@ -250,6 +255,28 @@ def test_metrics_score_as_basicsr_scores(integration: ModuleType) -> None:
             theirs = calculate_metric(data, {"type": f"calculate_{name}", **options})
             ours = calculate_metric(data, {"type": f"ada_{name}", "better": "higher", **options})
             assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_metrics_without_a_reference_need_none(integration: ModuleType) -> None:
+    from basicsr.metrics import calculate_metric
+
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    theirs = calculate_metric({"img": image}, {"type": "calculate_niqe", "crop_border": 4})
+    ours = calculate_metric({"img": image}, {"type": "ada_niqe", "crop_border": 4})
+    assert ours == pytest.approx(theirs, abs=1e-6)
+    with pytest.raises(TypeError):
+        calculate_metric({"img": image}, {"type": "ada_psnr"})
+
+
+def test_the_best_of_our_metrics_is_known(project: Project) -> None:
+    metrics = {"psnr": {"type": "ada_psnr"}, "niqe": {"type": "ada_niqe", "better": "lower"}}
+    metrics |= {"own": {"type": "calculate_psnr"}}
+    opt: dict[str, Any] = {"val": {"metrics": metrics}}
+    from adasr.integrations.basicsr.models import _fill_in_better
+
+    del metrics["niqe"]["better"]
+    _fill_in_better(opt)
+    assert [m.get("better") for m in metrics.values()] == ["higher", "lower", None]
 
 
 def test_losses_are_those_of_basicsr(integration: ModuleType) -> None:
@@ -283,6 +310,24 @@ def test_a_name_that_is_taken_is_told(
     assert "their_project.archs" in str(error.value)
 
 
+def test_without_basicsr_the_command_is_one_message(tmp_path: Path) -> None:
+    hidden = """
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "basicsr" else find_spec(name, *more)
+"""
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    done = subprocess.run(
+        [sys.executable, "-m", "adasr.integrations.basicsr", "train", "-opt", "x.yml"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: BasicSR is not installed.")
+
+
 def test_without_basicsr_the_way_to_install_it_is_told(
     integration: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,8 +347,8 @@ def test_another_version_is_warned_of(
 ) -> None:
     from adasr.integrations.basicsr import installed
 
-    monkeypatch.setattr(installed, "installed_version", lambda: "1.3.5")
-    with pytest.warns(UserWarning, match=r"BasicSR 1\.3\.5 is installed; .* tested with 1\.4\.2"):
+    monkeypatch.setattr(installed.import_basicsr(), "__version__", "1.3.5")
+    with pytest.warns(UserWarning, match=r"BasicSR 1\.3\.5 is in use .* tested with 1\.4\.2"):
         integration.require_basicsr()
 
 

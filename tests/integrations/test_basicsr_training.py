@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from basicsr_project import ADAPTIVE, Project, annealed, losses
+from basicsr_project import ADAPTIVE, Project, annealed, free_port, losses
 
 from adasr.regularizers.sites import RESERVED_PREFIX
 
@@ -177,11 +178,30 @@ def real_esrgan(project: Project, images: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model_type", ["RealESRNetModel", "AdaRealESRNetModel"])
 def test_real_esrgan_options_need_only_another_model_type(
-    project: Project, real_esrgan: dict[str, Any], model_type: str
+    project: Project,
+    real_esrgan: dict[str, Any],
+    model_type: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from adasr.degradations.real_esrgan import RealESRGAN
+
+    given: dict[str, Any] = {}
+    original = RealESRGAN.__init__
+
+    def record(self: RealESRGAN, scale: int, **options: Any) -> None:
+        given.update(options)
+        original(self, scale, **options)
+
+    monkeypatch.setattr(RealESRGAN, "__init__", functools.wraps(original)(record))
+    real_esrgan |= {"noise_range": [2, 3]}
+    real_esrgan["datasets"]["train"]["blur_sigma2"] = [0.4, 0.5]
     log = project.train(project.write(model_type=model_type, **real_esrgan))
     assert len(losses(log)) == 8
     assert "# psnr:" in log
+    if model_type.startswith("Ada"):
+        assert list(given["noise_range"]) == [2, 3]
+        assert list(given["blur_sigma2"]) == [0.4, 0.5]
+        assert given["gt_usm"] is True
 
 
 @pytest.mark.parametrize("model_type", ["SRGANModel", "RealESRGANModel"])
@@ -244,15 +264,46 @@ def test_the_weights_upscale_alike_in_adasr_and_in_basicsr(
             assert (load_network(models / name)(image) - expected).abs().max() < 1e-6
 
 
-def test_the_weights_load_in_adasr_infer(project: Project) -> None:
-    from adasr.cli import main
+NETWORKS: dict[str, dict[str, Any]] = {
+    "EDSR": EDSR,
+    "MSRResNet": {"type": "MSRResNet", "num_feat": 8, "num_block": 2, "upscale": 2},
+    "RRDBNet": {
+        "type": "RRDBNet",
+        "num_in_ch": 3,
+        "num_out_ch": 3,
+        "scale": 2,
+        "num_feat": 8,
+        "num_block": 1,
+    },
+    "SRVGGNetCompact": {"type": "SRVGGNetCompact", "num_feat": 8, "num_conv": 2, "upscale": 2},
+}
 
-    network = {"type": "Regularized", "arch": EDSR, "regularizer": ADAPTIVE}
-    project.train(project.write(model_type="AdaSRModel", network_g=network))
-    weights = project.folder / "experiments/run/models/net_g_8.safetensors"
-    arguments = ["infer", "-i", str(project.pairs / "lq"), "-m", str(weights), "-o", "out"]
-    assert main(arguments) == 0
-    assert len(list((project.folder / "out").iterdir())) == 5
+
+def test_the_weights_of_any_arch_load_in_adasr_infer(project: Project) -> None:
+    """In a process that never heard of the integration, however the regularizer was given."""
+    files = []
+    for name, network in NETWORKS.items():
+        inside = {"type": "Regularized", "arch": network, "regularizer": ADAPTIVE}
+        beside = {"network_g": network, "regularizer": ADAPTIVE}
+        for label, given in {"inside": {"network_g": inside}, "beside": beside}.items():
+            run = f"{name}_{label}"
+            project.train(project.write(run, model_type="AdaSRModel", **given))
+            files.append(f"experiments/{run}/models/net_g_8.safetensors")
+    lines = [
+        f"assert main(['infer', '-i', {str(project.pairs / 'lq')!r}, '-m', {file!r}, '-o', "
+        f"'out/{number}']) == 0"
+        for number, file in enumerate(files)
+    ]
+    code = "\n".join(["from adasr.cli import main", *lines])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(project.folder.glob("out/*/*.png"))) == 5 * len(files)
 
 
 def test_a_test_run_scores_the_saved_weights(project: Project) -> None:
@@ -270,6 +321,16 @@ def test_a_test_run_scores_the_saved_weights(project: Project) -> None:
         text = test.read_text().replace("  train: null\n", "").replace("  val:", "  test_1:")
         test.write_text(text)
         assert "# psnr:" in project.test(test)
+
+
+@pytest.mark.parametrize("model_type", ["SRModel", "AdaSRModel"])
+def test_a_regularizer_at_the_top_works_in_any_model(
+    project: Project, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    seen = watch_weights(monkeypatch)
+    log = project.train(project.write(model_type=model_type, network_g=EDSR, regularizer=ADAPTIVE))
+    assert seen == {t: [1.0 if t >= 3 * k else 0.3 for k in (1, 2, 3)] for t in range(1, 9)}
+    assert rounded(annealed(log)) == shares(3)
 
 
 def test_gates_learn_and_resume(project: Project) -> None:
@@ -307,7 +368,8 @@ def test_two_processes_train_save_and_resume(
     )
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", launcher, "--nproc_per_node=2", "--master_port=29641"]
+        command = [sys.executable, "-m", launcher, "--nproc_per_node=2"]
+        command += [f"--master_port={free_port()}"]
         command += ["-m", "adasr.integrations.basicsr", "train", "-opt", str(options)]
         done = subprocess.run(
             [*command, "--launcher", "pytorch", *arguments],

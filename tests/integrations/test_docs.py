@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 import yaml
-from basicsr_project import project_options
+from basicsr_project import free_port, project_options
 
 PAGE = Path(__file__).parents[2] / "docs" / "basicsr.md"
 
@@ -58,6 +58,7 @@ def test_adaptive_dropout_in_a_basicsr_project(start: Path) -> None:
     path = start / "options" / "my_run.yml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **yaml.safe_load(lines)}))
     training, use = blocks(heading, "bash")
+    training = training.replace("torchrun ", f"torchrun --master_port={free_port()} ")
     assert "annealed: 1.0000e+00" in shell(training, start)
     shell(use, start)
     assert len(list((start / "upscaled").iterdir())) == 5

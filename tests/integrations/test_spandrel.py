@@ -207,6 +207,7 @@ def test_a_startup_file_is_enough_for_programs_that_never_name_adasr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site = tmp_path / "site-packages"
+    site.mkdir()
     assert spandrel_startup.main([str(site)]) == 0
     assert str(site / spandrel_startup.STARTUP_FILE) in capsys.readouterr().out
     net = build_network({"type": "SRResNet", "num_feat": 8, "num_block": 2})
@@ -227,6 +228,9 @@ def test_a_startup_file_that_outlives_adasr_is_silent(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").write_text("")
-    assert spandrel_startup.main([str(tmp_path / "file" / "x")]) == 1
-    assert str(tmp_path / "file") in capsys.readouterr().err
+    (tmp_path / spandrel_startup.STARTUP_FILE / "x").mkdir(parents=True)  # in the file's place
+    assert spandrel_startup.main([str(tmp_path)]) == 1
+    assert spandrel_startup.STARTUP_FILE in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        spandrel_startup.main([str(tmp_path / "missing")])
+    assert "missing is no folder" in capsys.readouterr().err

@@ -178,7 +178,6 @@ def test_the_degradation_has_the_file_s_numbers() -> None:
         "gt_size": 256,
         "use_hflip": True,
         "use_rot": False,
-        "dataset_enlarge_ratio": 1,
     }
 
 
@@ -518,6 +517,33 @@ val: {val_freq: 5, metrics: {a: {type: calculate_psnr, crop_border: 4}, b: {type
     assert options.train.pixel_opt.type == "CharbonnierLoss"
     assert options.val is not None
     assert [metric.type for metric in options.val.metrics.values()] == ["psnr", "ssim"]
+
+
+def test_adasr_s_own_model_in_basicsr_reads_its_options_as_there(load: Load) -> None:
+    """The crop's size at the top counts, the degradation has a default, the frame is its own."""
+    text = """
+name: x
+model_type: AdaRealESRNetModel
+scale: 4
+manual_seed: ~
+noise_range: [2, 3]
+gt_size: 64
+network_g: {type: AdaSRResNet, num_feat: 8, upscale: 4, regularizer: {type: AdaptiveDropout}}
+datasets:
+  train: {name: a, type: AdaImageFolder, dataroot_gt: a, gt_size: 96, frame: 400}
+train: {total_iter: 10, optim_g: {type: Adam, lr: 1e-4}, pixel_opt: {type: L1Loss}}
+"""
+    options = load(text)
+    assert options.datasets.train is not None
+    assert options.datasets.train.arguments["gt_size"] == 64
+    assert "frame" not in options.datasets.train.arguments
+    assert options.degradation is not None
+    assert options.degradation.options["noise_range"] == (2, 3)
+    assert options.regularizer is not None
+    assert options.regularizer.type == "AdaptiveDropout"
+    assert "manual_seed is left out" in "\n".join(options.source.notes)
+    real = foreign("realesrnet_x4plus", "model_type=AdaRealESRNetModel")
+    assert real.degradation == foreign("realesrnet_x4plus").degradation
 
 
 def test_a_regularized_network_of_basicsr_is_a_network_and_a_regularizer() -> None:

@@ -175,5 +175,7 @@ def test_a_choice_that_is_not_there_names_those_that_are(tmp_path: Path) -> None
     path = saved(tmp_path / "net.pth", {"params": state_of(SMALL), "params_ema": state_of(SMALL)})
     with pytest.raises(WeightsError, match="holds no 'ema', only params, params_ema"):
         load_network(path, key="ema")
-    with pytest.raises(WeightsError, match="holds no 'params', only one state dict"):
-        load_network(saved(path, state_of(SMALL)), key="params")
+    load_network(saved(path, state_of(SMALL)), key="params")  # nothing to choose from
+    state = {"iter": 3, "optimizers": [], "schedulers": []}
+    with pytest.raises(WeightsError, match="is a training state of BasicSR"):
+        load_network(saved(path, state), key="params")

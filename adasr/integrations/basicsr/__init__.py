@@ -9,21 +9,29 @@ CPU too (``repairs``), and adds to its registries:
 * datasets ``AdaImageFolder``, ``AdaPairedFolder``, ``AdaDegradedFolder``; losses ``AdaL1Loss``,
   ``AdaLPIPSLoss`` and so on; metrics ``ada_psnr``, ``ada_ssim``, ``ada_lpips`` and so on.
 
-Every model of BasicSR, its own ones included, then anneals the regularized networks it holds: their
-weights follow from the iteration that BasicSR's loop announces, so a resumed run has the right
-ones. ``python -m adasr.integrations.basicsr train -opt FILE`` runs BasicSR's own loop.
+Every model of BasicSR, its own ones included, then takes ``regularizer: {...}`` at the top of the
+option file or under ``network_g``, anneals the networks that carry one (see ``hooks``), and logs
+how far that is. ``python -m adasr.integrations.basicsr train -opt FILE`` runs BasicSR's own loop.
 
 Raises:
     MissingBasicSRError: BasicSR is not installed, or does not import.
     UnavailableError: a name is taken in BasicSR's registries.
 """
 
+import sys
+
 from .installed import MissingBasicSRError, require_basicsr
 
-require_basicsr()
+try:
+    require_basicsr()
+except MissingBasicSRError as error:
+    if sys.argv[:1] != ["-m"]:  # so it reads while "python -m" looks for the command below
+        raise
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
-from .registration import register  # noqa: E402
-from .repairs import repair  # noqa: E402
+from .registration import register
+from .repairs import repair
 
 repair()
 register()

@@ -82,8 +82,8 @@ class AdaDataset(Dataset[dict[str, Any]]):
         }
 
     def _image_name(self, item: Mapping[str, Any]) -> str:
-        """What BasicSR names a validation image after."""
-        return item["path"]
+        """What BasicSR names a validation image after; unique where folders lie in folders."""
+        return f"{item['name'].replace('/', '_')}.png" if "name" in item else item["path"]
 
 
 def _whole(opt: Mapping[str, Any]) -> int:
@@ -131,4 +131,4 @@ class AdaDegradedFolder(AdaDataset):
     component = "DegradedFolder"
 
     def _image_name(self, item: Mapping[str, Any]) -> str:
-        return f"{item['name']}_{item['recipe']}.png"
+        return f"{item['name'].replace('/', '_')}_{item['recipe']}.png"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import sys
 import warnings
+from pathlib import Path
 from types import ModuleType
 
 from ...compat import import_basicsr
@@ -35,26 +37,46 @@ def require_basicsr() -> ModuleType:
     if importlib.util.find_spec("basicsr") is None:
         remedy = _TOO_NEW if sys.version_info >= (3, 13) else _INSTALL
         raise MissingBasicSRError(f"BasicSR is not installed. {remedy}")
-    version = installed_version()
+    module = _imported()
+    version = getattr(module, "__version__", "of an unknown version")
     if version != TESTED:
         warnings.warn(
-            f"BasicSR {version or 'of an unknown version'} is installed; adasr is tested with "
-            f"{TESTED}. Repairs are applied where their faults are found; if something fails, "
-            f"install basicsr=={TESTED}.",
+            f"BasicSR {version} is in use ({_folder()}); adasr is tested with {TESTED}. Repairs "
+            "are applied where their faults are found; if something fails, install "
+            f"basicsr=={TESTED}.",
             stacklevel=4,
         )
+    return module
+
+
+def _imported() -> ModuleType:
     try:
-        return import_basicsr()
+        module = import_basicsr()
+        for part in ("archs", "data", "losses", "metrics", "models", "train", "test"):
+            importlib.import_module(f"basicsr.{part}")
+        return module
     except Exception as error:  # whatever a broken installation raises
+        remedy = f"Install basicsr=={TESTED}. {_INSTALL}"
+        if not _is_installed_one():
+            remedy = (
+                "That folder hides the installed one: work in another folder, or build it there "
+                "(python setup.py develop)."
+            )
         raise MissingBasicSRError(
-            f"BasicSR {version} is installed but does not import ({error}). "
-            f"Install basicsr=={TESTED}. {_INSTALL}"
+            f"BasicSR in {_folder()} does not import ({error}). {remedy}"
         ) from error
 
 
-def installed_version() -> str:
-    """The version of the installed package, or of a source tree on the path; empty if unknown."""
+def _folder() -> str:
+    spec = importlib.util.find_spec("basicsr")
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    return places[0] if places else "an unknown place"
+
+
+def _is_installed_one() -> bool:
+    """Whether the package that is found is the one that pip put there."""
     try:
-        return importlib.metadata.version("basicsr")
+        own = importlib.metadata.distribution("basicsr").locate_file("basicsr")
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        return True
+    return Path(str(own)).resolve() == Path(_folder()).resolve()

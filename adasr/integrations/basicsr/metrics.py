@@ -21,9 +21,12 @@ def our_metrics() -> list[Callable[..., float]]:
 
 
 def _metric(name: str) -> Callable[..., float]:
-    def score(img: np.ndarray, img2: np.ndarray, better: str = "", **options: Any) -> float:
+    def score(
+        img: np.ndarray, img2: np.ndarray | None = None, better: str = "", **options: Any
+    ) -> float:
         # ``better`` is for BasicSR itself, which leaves it among the options.
-        return _built(name, json.dumps(options, sort_keys=True))(_tensor(img), _tensor(img2))
+        metric = _built(name, json.dumps(options, sort_keys=True))
+        return metric(_tensor(img), *(() if img2 is None else (_tensor(img2),)))
 
     score.__name__ = f"ada_{name}"
     score.__doc__ = METRIC_REGISTRY.doc(name)

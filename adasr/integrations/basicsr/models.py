@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,34 +13,59 @@ from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 
-from ...errors import OptionError
-from ...registry import DEGRADATION_REGISTRY
+from ...errors import OptionError, WeightsError
+from ...inference.tiles import pad_to_multiple
+from ...registry import DEGRADATION_REGISTRY, METRIC_REGISTRY
+from ...regularizers.sites import RESERVED_PREFIX
 from ...training.trainer import generator
 from ...weights import load_into, save_network
-from .archs import remember_arch
-from .regularized import annealing_of
+from ...weights.build import add_attributes
 
 
 class AdaSRModel(SRModel):
-    """BasicSR's ``SRModel`` with a regularizer, for paired data.
+    """BasicSR's ``SRModel``, for paired data, that shares its weights with adasr.
 
     It trains, validates, saves and resumes as ``SRModel`` does. Beside that it
 
-    * takes ``regularizer: {type: AdaptiveDropout, ...}`` at the top of the option file, for any
-      ``network_g``;
     * writes ``net_g_ITER.safetensors`` beside BasicSR's ``.pth``: the EMA weights where there are
       any, with the arch in the metadata, for ``adasr infer``;
     * starts from weights of any layout that adasr reads, and says clearly what does not fit;
-    * logs how many sites are annealed.
+    * validates networks with attention windows on images of any size.
     """
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        regularizer = opt.get("regularizer")
-        if regularizer is not None:
-            opt["network_g"] = _with_regularizer(opt["network_g"], regularizer)
+        _fill_in_better(opt)
         super().__init__(opt)
-        for net in self._networks():
-            remember_arch(net, opt["network_g"])
+        for net in (self.net_g, getattr(self, "net_g_ema", None)):
+            if net is not None:
+                add_attributes(self.get_bare_model(net), opt.get("scale"))
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """LQ and, where there is one, GT of a batch.
+
+        Raises:
+            OptionError: the dataset gives no LQ.
+        """
+        if "lq" not in data:
+            raise OptionError(
+                f"{type(self).__name__} needs LQ images, and the dataset gives none.",
+                ("model_type",),
+                "Use AdaRealESRNetModel, which makes them, or a dataset of pairs.",
+            )
+        super().feed_data(data)
+
+    def test(self) -> None:
+        """Restore the LQ batch, padded to whole windows for as long as that takes."""
+        lq, net = self.lq, self.get_bare_model(self.net_g)
+        windows = [getattr(module, "window_size", None) for module in net.modules()]
+        multiple = math.lcm(net.size_multiple, *(w for w in windows if isinstance(w, int)))
+        self.lq = pad_to_multiple(lq, multiple)
+        try:
+            super().test()
+        finally:
+            self.lq = lq
+        h, w = (side * self.opt.get("scale", 1) for side in lq.shape[-2:])
+        self.output = self.output[..., :h, :w]
 
     def load_network(
         self, net: nn.Module, load_path: str, strict: bool = True, param_key: Any = "params"
@@ -48,15 +73,21 @@ class AdaSRModel(SRModel):
         """Load weights: BasicSR's own files as it does, all others as adasr does.
 
         Raises:
-            WeightsError: they are of another network, or cannot be read.
+            WeightsError: they are of another network or regularizer, or cannot be read.
         """
-        if Path(load_path).suffix == ".pth":
-            try:
-                return super().load_network(net, load_path, strict, param_key)
-            except Exception as error:  # another layout, or a fault that adasr explains better
-                get_root_logger().info(f"{load_path} is not as BasicSR saves weights: {error}")
-        load_into(self.get_bare_model(net), load_path, strict)
-        return None
+        bare = self.get_bare_model(net)
+        own, held = bare.state_dict(), _entry(load_path, param_key)
+        if held is not None and _shapes(held[1]) == _shapes(own):
+            super().load_network(net, load_path, strict, param_key)
+            return
+        gates = _gates(held[1]) if held is not None else {}
+        if gates and _gates(own) and _shapes(gates) != _shapes(_gates(own)):
+            raise WeightsError(
+                load_path,
+                "holds the parameters of another regularizer",
+                "Give the regularizer the options that it was trained with.",
+            )
+        load_into(bare, load_path, strict, held[0] if held is not None else None)
 
     @master_only
     def save_network(
@@ -67,20 +98,10 @@ class AdaSRModel(SRModel):
         nets = net if isinstance(net, list) else [net]
         name = f"{net_label}_{'latest' if current_iter == -1 else current_iter}.safetensors"
         bare = self.get_bare_model(nets[-1])  # BasicSR lists the EMA weights last
-        save_network(Path(self.opt["path"]["models"]) / name, bare)
-
-    def get_current_log(self) -> OrderedDict[str, float]:
-        """The losses, and the share of sites that are annealed."""
-        log = OrderedDict(self.log_dict)
-        annealing = annealing_of(self.get_bare_model(self.net_g))
-        if annealing is not None and annealing.sites:
-            done = sum(site.weight == 1.0 for site in annealing.sites)
-            log["annealed"] = done / len(annealing.sites)
-        return log
-
-    def _networks(self) -> list[nn.Module]:
-        found = [self.net_g, getattr(self, "net_g_ema", None)]
-        return [self.get_bare_model(net) for net in found if net is not None]
+        try:
+            save_network(Path(self.opt["path"]["models"]) / name, bare)
+        except OSError as error:  # as for the .pth: the training goes on
+            get_root_logger().warning(f"{name} cannot be written: {error}")
 
 
 class AdaRealESRNetModel(AdaSRModel):
@@ -91,19 +112,25 @@ class AdaRealESRNetModel(AdaSRModel):
     there. ``gt_size`` is the side of a training crop; the training set gives frames that crops
     are cut out of after the degradation, as ``AdaImageFolder`` and BasicSR's
     ``RealESRGANDataset`` do. Every sample draws its own degradation, so there is no pool, and each
-    draw is a pure function of seed, process and iteration.
+    draw is a pure function of seed, process and iteration. With ``high_order_degradation: false``
+    it trains on given pairs, as ``RealESRNetModel`` does.
     """
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
         self.current_iter = 0
-        if self.is_train:
+        self.makes_pairs = self.is_train and opt.get("high_order_degradation", True)
+        if self.makes_pairs:
             options = opt.get("degradation") or real_esrgan_options(opt)
             try:
                 self.degradation = DEGRADATION_REGISTRY.build(options, scale=opt["scale"])
             except OptionError as error:
                 raise error.under("degradation") from None
             self.gt_size = opt.get("gt_size") or opt["datasets"]["train"].get("gt_size")
+            if self.gt_size and self.gt_size % opt["scale"]:
+                raise OptionError(
+                    f"{self.gt_size} is no multiple of the scale {opt['scale']}.", ("gt_size",)
+                )
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
         """As every model does; the iteration is remembered for the degradation."""
@@ -116,7 +143,7 @@ class AdaRealESRNetModel(AdaSRModel):
         Raises:
             OptionError: the frames of the training set are too small.
         """
-        if not self.is_train:
+        if not (self.is_train and self.makes_pairs):
             super().feed_data(data)
             return
         gt = data["gt"].to(self.device)
@@ -152,11 +179,32 @@ def real_esrgan_options(opt: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "RealESRGAN", **given}
 
 
-def _with_regularizer(network: Mapping[str, Any], regularizer: Any) -> dict[str, Any]:
-    if "regularizer" in network:
-        raise OptionError(
-            "is given twice, here and under network_g.", ("regularizer",), "Remove one of them."
-        )
-    if str(network.get("type", "")).startswith("Ada"):
-        return {**network, "regularizer": regularizer}
-    return {"type": "Regularized", "arch": network, "regularizer": regularizer}
+def _fill_in_better(opt: Mapping[str, Any]) -> None:
+    """Which way adasr's metrics improve; BasicSR takes higher for better where nothing is said."""
+    for options in ((opt.get("val") or {}).get("metrics") or {}).values():
+        name = str(options.get("type", "")).removeprefix("ada_")
+        if name != options.get("type") and name in METRIC_REGISTRY:
+            higher = getattr(METRIC_REGISTRY.get(name), "higher_is_better", True)
+            options.setdefault("better", "higher" if higher else "lower")
+
+
+def _entry(path: str, key: str | None) -> tuple[str | None, dict[str, Tensor]] | None:
+    """What BasicSR would load from a ``.pth`` file, and under which key; None for other files."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # whatever torch makes of another file; adasr's reader explains it
+        return None
+    if key is not None and key not in content and "params" in content:
+        key = "params"
+    state = content if key is None else content.get(key)
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        return None
+    return key, {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
+
+
+def _gates(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v for k, v in state.items() if k.startswith(f"{RESERVED_PREFIX}.")}

@@ -19,7 +19,7 @@ def register() -> None:
     from basicsr.utils import registry as basicsr_registry
 
     from . import archs, datasets, losses, metrics, models
-    from .annealing import follow_iterations
+    from .hooks import hook
 
     components = {
         "ARCH_REGISTRY": [*archs.our_archs(), archs.Regularized],
@@ -36,7 +36,7 @@ def register() -> None:
         registry = getattr(basicsr_registry, name)
         for component in wanted:
             _add(registry, component)
-    follow_iterations()
+    hook()
 
 
 def _add(registry: Any, component: Callable[..., Any]) -> None:
@@ -48,5 +48,5 @@ def _add(registry: Any, component: Callable[..., Any]) -> None:
     if not str(held.__module__).startswith(str(_OURS)):
         raise UnavailableError(
             f"'{name}' is registered twice in BasicSR: by {held.__module__} and by adasr. "
-            f"Rename the one of {held.__module__}, or import adasr.integrations.basicsr first."
+            f"Rename the one of {held.__module__}."
         )

@@ -82,11 +82,18 @@ def regularize(net: nn.Module, options: Mapping[str, Any]) -> nn.Module:
         sites = _attach(net, REGULARIZER_REGISTRY.build(wanted.options), wanted.sites)
         schedule = None if wanted.schedule is None else wanted.schedule.options
         if schedule is not None:  # tried now, that a wrong option is told before the training
-            SCHEDULE_REGISTRY.build(schedule, sites=sites, total_iter=len(sites))
+            _try_schedule(schedule, sites)
     except OptionError as error:
         raise error.under("regularizer") from None
     vars(net)[_ATTRIBUTE] = Annealing(net, sites, schedule)
     return net
+
+
+def _try_schedule(schedule: Mapping[str, Any], sites: list[Site]) -> None:
+    try:
+        SCHEDULE_REGISTRY.build(schedule, sites=sites, total_iter=len(sites))
+    except OptionError as error:
+        raise error.under("schedule") from None
 
 
 def _attach(net: nn.Module, prototype: Regularizer, sites: Any) -> list[Site]:

@@ -11,8 +11,8 @@ from .models import BY_BASICSR
 from .report import Key
 
 PAIRED, REAL_PAIRED, REAL = "PairedImageDataset", "RealESRGANPairedDataset", "RealESRGANDataset"
-SINGLE = "SingleImageDataset"
-_TYPES = {PAIRED: "PairedFolder", REAL_PAIRED: "PairedFolder", REAL: "ImageFolder"}
+SINGLE, OURS = "SingleImageDataset", "ImageFolder"
+_TYPES = {PAIRED: "PairedFolder", REAL_PAIRED: "PairedFolder", REAL: OURS}
 _VIDEO = ("REDS", "Vimeo", "Video")
 _OTHER = {"FFHQDataset": "trains generators of faces"}
 _LOADER = ("use_shuffle", "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers")
@@ -75,8 +75,7 @@ def _take_type(draft: Draft, key: Key) -> None:
     elif is_foreign_dataset(name):
         draft.refuse(type_key, *_refusal(draft, key, name))
         draft.pop(*key)
-    if draft.get(*type_key) != "ImageFolder":
-        draft.unneeded((*key, "dataset_enlarge_ratio"), "the loader never ends")
+    draft.unneeded((*key, "dataset_enlarge_ratio"), "the loader never ends")
 
 
 def _refusal(draft: Draft, key: Key, name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import OptionError
-from .datasets import PAIRED, REAL, REAL_PAIRED
+from .datasets import OURS, PAIRED, REAL, REAL_PAIRED
 from .draft import Draft
 
 _PROCESS = (
@@ -30,14 +30,16 @@ _SIZES = ("blur_kernel_size", "blur_kernel_size2")
 _REAL_SIZE = 21  # of BasicSR's kernels, whatever the file says
 
 _TRAIN = ("datasets", "train")
+_MODELS = ("RealESRNetModel", "AdaRealESRNetModel")
 
 
 def take_degradation(draft: Draft) -> None:
     """What makes LQ from GT, before the training set itself is taken over."""
     _check_source(draft)
     dataset, own = draft.get(*_TRAIN, "type"), draft.get("degradation")
-    wanted = dataset == REAL or any(draft.has(key) for key in _TOP)
-    if dataset in (REAL, "ImageFolder") and wanted and _is_ours_to_fill(draft):
+    degraded = dataset == REAL or (dataset == OURS and draft.get("model_type") in _MODELS)
+    wanted = degraded or any(draft.has(key) for key in _TOP)
+    if dataset in (REAL, OURS) and wanted and _is_ours_to_fill(draft):
         if own is None:
             draft.origins["degradation",] = (*_TRAIN, "type")
         _fill(draft)
@@ -46,7 +48,9 @@ def take_degradation(draft: Draft) -> None:
         draft.unneeded((key,), why)
     for key in _IN_DATASET:
         draft.unneeded((*_TRAIN, key), why)
-    _take_gt_size(draft, dataset == REAL)
+    _take_gt_size(draft, degraded)
+    if dataset == OURS:
+        draft.unneeded((*_TRAIN, "frame"), "the degradation's counts")
     draft.unneeded(("queue_size",), "every sample draws its own degradation")
     draft.unneeded(("high_order_degradation",), "the dataset's type tells")
 
@@ -94,14 +98,14 @@ def _check_source(draft: Draft) -> None:
     """A model that degrades needs GT alone; one that doesn't needs pairs."""
     model, dataset = draft.get("model_type"), draft.get(*_TRAIN, "type")
     high_order = draft.get("high_order_degradation") is not False
-    if dataset == REAL and model not in (None, "RealESRNetModel", "RealESRGANModel"):
+    if dataset == REAL and model not in (None, *_MODELS, "RealESRGANModel"):
         message = f"{model} needs LQ images, and {REAL} has none."
         draft.faults.append(OptionError(message, ("model_type",), "Use RealESRNetModel."))
     if dataset == REAL and not high_order:
         message = f"without degradation LQ images are needed, and {REAL} has none."
         hint = f"Leave it out, or use {REAL_PAIRED}."
         draft.faults.append(OptionError(message, ("high_order_degradation",), hint))
-    if dataset in (PAIRED, REAL_PAIRED) and model == "RealESRNetModel" and high_order:
+    if dataset in (PAIRED, REAL_PAIRED) and model in _MODELS and high_order:
         message = f"{model} makes its LQ images, and {dataset} brings others."
         hint = "Write high_order_degradation: false to train on the pairs as they are."
         draft.faults.append(OptionError(message, ("model_type",), hint))

@@ -89,7 +89,8 @@ class Draft:
         if not self.has(*old):
             return
         value = self.pop(*old)
-        if self.has(*new):
+        wins = self.overrides(old) and not self.overrides(new)
+        if self.has(*new) and not wins:
             self.report.unneeded(old, f"{'.'.join(new)} is given")
         else:
             self.put(new, value, old)

@@ -8,7 +8,7 @@ BY_BASICSR = (
     "Run this file with BasicSR itself; `python -m adasr.integrations.basicsr train -opt FILE` "
     "makes it run on current torch."
 )
-_TAKEN = ("SRModel", "SwinIRModel", "RealESRNetModel")
+_TAKEN = ("SRModel", "SwinIRModel", "RealESRNetModel", "AdaSRModel", "AdaRealESRNetModel")
 _ADVERSARIAL = ("SRGANModel", "ESRGANModel", "RealESRGANModel")
 _OTHER = {
     "VideoBaseModel": "videos",

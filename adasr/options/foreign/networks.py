@@ -20,6 +20,7 @@ _WRITTEN_OUT = 16  # blocks
 
 # Kong et al. and Wang et al. drop channels under this name, Xu et al. made Adaptive Dropout of it.
 _AMBIGUOUS = "MSRResNet_details_dropoutlast_channel07"
+# Where else Xu et al. may have kept a name of Kong et al. for Adaptive Dropout is not known.
 _ADAPTIVE: dict[str, Any] = {
     "type": "AdaptiveDropout",
     "p": 0.5,

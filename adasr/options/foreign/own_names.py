@@ -6,17 +6,18 @@ from ...registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_R
 from .draft import Draft
 from .report import Key
 
-_MODELS = {"AdaSRModel": "SRModel", "AdaRealESRNetModel": "SRModel"}
 _LOSSES = ("pixel_opt", "perceptual_opt", "align_opt")
 
 
 def take_own_names(draft: Draft) -> None:
     """``AdaSRResNet`` is our ``SRResNet``, and so on; ``Regularized`` is a network in another."""
-    model = draft.get("model_type")
-    if isinstance(model, str) and model in _MODELS:
-        draft.put(("model_type",), _MODELS[model])
     _unwrap_network(draft)
     _take_name(draft, ("network_g", "type"), ARCH_REGISTRY, "Ada")
+    if draft.has("network_g", "regularizer"):
+        if draft.has("regularizer"):
+            hint = "Remove one of them."
+            draft.refuse(("regularizer",), "is given twice, here and under network_g.", hint)
+        draft.move(("network_g", "regularizer"), ("regularizer",))
     for name in draft.section("datasets"):
         _take_name(draft, ("datasets", name, "type"), DATASET_REGISTRY, "Ada")
     for name in _LOSSES:
@@ -27,10 +28,9 @@ def take_own_names(draft: Draft) -> None:
 
 def _take_name(draft: Draft, key: Key, registry: Registry, prefix: str) -> None:
     name = draft.get(*key)
-    if isinstance(name, str) and name.startswith(prefix):
-        ours = name.removeprefix(prefix)
-        if ours in registry:
-            draft.change(key, ours)
+    ours = name.removeprefix(prefix) if isinstance(name, str) else name
+    if ours != name and ours in registry:
+        draft.change(key, ours)
 
 
 def _unwrap_network(draft: Draft) -> None:
@@ -38,10 +38,9 @@ def _unwrap_network(draft: Draft) -> None:
     network = draft.section("network_g")
     if network.get("type") != "Regularized" or not isinstance(network.get("arch"), dict):
         return
-    draft.move(("network_g", "regularizer"), ("regularizer",))
     arch = network["arch"]
     for option in arch:
         draft.origins["network_g", option] = ("network_g", "arch", option)
-    draft.options["network_g"] = {k: v for k, v in network.items() if k not in ("type", "arch")}
-    draft.options["network_g"] |= arch
+    kept = {k: v for k, v in network.items() if k not in ("type", "arch", "window_size")}
+    draft.options["network_g"] = {**kept, **arch}
     draft.report.changed(("network_g",), ": Regularized -> network_g and regularizer")

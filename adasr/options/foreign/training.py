@@ -16,7 +16,8 @@ def take_training(draft: Draft) -> None:
     _take_processes(draft)
     if not draft.trains:
         return
-    if not draft.has("manual_seed"):
+    if draft.get("manual_seed") is None:
+        draft.pop("manual_seed")
         draft.report.note("manual_seed is left out: drawn at random there, 0 here.")
     _take_optimizer(draft)
     _take_schedule(draft)

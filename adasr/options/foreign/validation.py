@@ -61,5 +61,10 @@ def take_paths(draft: Draft) -> None:
         draft.unneeded(key, "the file holds one set of weights")
     else:
         draft.fill(key, "params")
+        if draft.trains and draft.get(*key) != "params_ema":
+            draft.report.note(
+                "the moving average starts from the same weights; BasicSR starts it from the "
+                "file's params_ema where it has them."
+            )
     if draft.get(*key) in ("params_ema", None):
         draft.unneeded(key, "EMA weights come first")

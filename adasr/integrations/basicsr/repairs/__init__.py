@@ -3,12 +3,12 @@
 That BasicSR imports at all is ``adasr.compat``'s work.
 """
 
-from . import anywhere, without_cuda
+from . import anywhere, on_cpu
 from .tools import Repair
 
 __all__ = ["REPAIRS", "Repair", "repair"]
 
-REPAIRS = (*anywhere.REPAIRS, *without_cuda.REPAIRS)
+REPAIRS = (*anywhere.REPAIRS, *on_cpu.REPAIRS)
 _mended: set[str] = set()
 
 

@@ -1,4 +1,8 @@
-"""Faults of BasicSR on machines without CUDA; elsewhere nothing of this is touched."""
+"""Faults of BasicSR where it is told to run on a CPU.
+
+What a model is told only shows when it runs, so these repairs look at it then; on a machine with
+CUDA and for models on it they do nothing.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +57,14 @@ def _mend_cuda_methods() -> None:
 
 def _on_cpu(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def method(*args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # The constructor is given the options; later the model knows its device.
+        options = args[0] if args and isinstance(args[0], dict) else {}
+        told = "cpu" if options.get("num_gpu") == 0 else getattr(self, "device", "cuda")
+        if torch.device(told).type != "cpu":
+            return original(self, *args, **kwargs)
         with _CudaIsCpu():
-            return original(*args, **kwargs)
+            return original(self, *args, **kwargs)
 
     return method
 
@@ -74,7 +83,8 @@ def _mend_recurrent_feed() -> None:
     owner.feed_data = feed_data
 
 
-# Resuming asks for the current CUDA device and loads to it.
+# Resuming asks for the current CUDA device and loads to it. From the CPU the optimizer takes its
+# state to the parameters by itself.
 
 
 def _mend_resume() -> None:
@@ -125,12 +135,19 @@ def _mend_model_to_device() -> None:
 
     @functools.wraps(original)
     def model_to_device(self: Any, net: nn.Module) -> nn.Module:
-        if not self.opt["dist"]:
+        if self.device.type != "cpu":
             return original(self, net)
-        unused = self.opt.get("find_unused_parameters", False)
-        return DistributedDataParallel(net.to(self.device), find_unused_parameters=unused)
+        with (
+            swapped(torch.cuda, "current_device", lambda: 0),
+            swapped(basicsr("models.base_model"), "DistributedDataParallel", _on_no_device),
+        ):
+            return original(self, net)
 
     owner.model_to_device = model_to_device
+
+
+def _on_no_device(net: nn.Module, device_ids: Any = None, **kwargs: Any) -> nn.Module:
+    return DistributedDataParallel(net, **kwargs)
 
 
 # An option file written for GPUs says how many, and how batches go to them.
@@ -154,11 +171,15 @@ def _mend_options() -> None:
     replace(original, parse_options)
 
 
+def _always() -> bool:
+    return True
+
+
 REPAIRS = (
-    Repair(".cuda() without CUDA", _no_cuda, _mend_cuda_methods),
-    Repair("video validation without CUDA", _no_cuda, _mend_recurrent_feed),
-    Repair("resuming without CUDA", _no_cuda, _mend_resume),
+    Repair(".cuda() on the CPU", _always, _mend_cuda_methods),
+    Repair("video validation on the CPU", _no_cuda, _mend_recurrent_feed),
+    Repair("resuming to the current CUDA device", _always, _mend_resume),
     Repair("several processes without CUDA", _no_cuda, _mend_init_dist),
-    Repair("DistributedDataParallel without CUDA", _no_cuda, _mend_model_to_device),
+    Repair("DistributedDataParallel on the CPU", _always, _mend_model_to_device),
     Repair("options for GPUs without CUDA", _no_cuda, _mend_options),
 )
