@@ -147,11 +147,6 @@ def quantized(images: Tensor) -> Tensor:
     return (images * 255).round().clamp(0, 255) / 255
 
 
-def whole_margin(margin: int, scale: int) -> int:
-    """``margin`` rounded up to a multiple of ``scale``."""
-    return -(-margin // scale) * scale
-
-
 def check_size(gt: Tensor, margin: int, scale: int) -> None:
     """Refuse a batch that has no whole LQ pixel inside its margin.
 
