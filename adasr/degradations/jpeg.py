@@ -103,7 +103,7 @@ def _bgr_levels(image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 BGR of a (3, H, W) float RGB image, rounded and saturated in one pass."""
     flat = image.reshape(-1, image.shape[-1])
     levels = cv2.addWeighted(flat, 255, flat, 0, 0, dtype=cv2.CV_8U).reshape(image.shape)
-    return cv2.merge(levels[::-1])
+    return cv2.merge(list(levels[::-1]))
 
 
 def _bgr_codec(image: np.ndarray, quality: int, subsampling: Subsampling) -> np.ndarray:
