@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ..registry import DEGRADATION_REGISTRY
 from .checks import check_scale
-from .pipeline import as_float, check_size, middle, quantized
+from .levels import as_float, quantized
+from .pipeline import check_size, middle
 from .resize import bicubic_downscale
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from ..registry import DEGRADATION_REGISTRY
 from .frame_degradation import FrameDegradation
@@ -19,7 +19,7 @@ from .steps.step import Sample, Step, build_steps
 class StepsDegradation(FrameDegradation):
     """Draws the operators of its steps for every sample, then those that resize to the LQ size.
 
-    It always computes on the host: every sample has random numbers of its own, drawn on the CPU
+    It has no batched form: every sample has random numbers of its own, drawn on the CPU
     from a seed, and its own order of operators.
     """
 
@@ -35,13 +35,6 @@ class StepsDegradation(FrameDegradation):
         super().__init__(scale, gt_usm, jpeg_method, frame)
         self.steps = steps
         self.resize_modes = check_modes("resize_modes", resize_modes)
-
-    def degrade_together(
-        self, frames: Tensor, generator: Generator, gt_size: int | None = None, views: int = 1
-    ) -> tuple[Tensor, Tensor]:
-        """The same of frames on another device, sample by sample on the host."""
-        lq, gt = self(frames.cpu(), generator, gt_size, views)
-        return lq.to(frames.device), gt.to(frames.device)
 
     def _tell(self, operators: Sequence[Operator]) -> None:
         """Nothing: the steps have told more while they drew."""

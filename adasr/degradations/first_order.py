@@ -46,6 +46,8 @@ class RealESRGANFirstOrder(FrameDegradation):
         OptionError: a value out of range.
     """
 
+    batched = True
+
     def __init__(
         self,
         scale: int,

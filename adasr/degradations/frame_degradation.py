@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import ClassVar, get_args
 
 import cv2
 import numpy as np
@@ -15,8 +15,8 @@ from ..errors import OptionError
 from .batched.pairs import make_pairs
 from .checks import check_scale
 from .jpeg import JpegMethod
+from .levels import as_float, quantized
 from .operators import Operator, PoissonNoise, Size, plan, run, tell
-from .pipeline import as_float, quantized
 from .recording import listening
 from .regions import Region, whole
 from .sharpening import before_sharpening, sharpen
@@ -29,7 +29,8 @@ class FrameDegradation:
     A crop looks like a part of a larger image that was degraded as a whole, as Real-ESRGAN makes
     it of 400x400 pixels: no border of its own, and a JPEG grid at any phase.
 
-    Subclasses draw the operators of each sample.
+    Subclasses draw the operators of each sample. Those that can degrade whole frames in one batch
+    say so with ``batched`` and give ``_degrade_batch``; all others are computed on the host.
 
     Args:
         scale: downscaling factor.
@@ -40,6 +41,8 @@ class FrameDegradation:
     Raises:
         OptionError: a value out of range.
     """
+
+    batched: ClassVar[bool] = False
 
     def __init__(self, scale: int, gt_usm: bool, jpeg_method: JpegMethod, frame: int) -> None:
         self.scale, self.gt_usm = check_scale(scale), gt_usm
@@ -82,7 +85,8 @@ class FrameDegradation:
                 what the crops hang on.
         """
         size = check_frames(frames, gt_size, self.scale)
-        if frames.device.type != "cpu" and self.jpeg_method != "codec" and not listening():
+        together = self.batched and self.jpeg_method != "codec" and not listening()
+        if together and frames.device.type != "cpu":
             return self.degrade_together(frames, generator, gt_size, views)
         crops = draw_crops(len(frames), size, gt_size, self.scale, generator)
         with one_thread():
@@ -110,8 +114,8 @@ class FrameDegradation:
     ) -> tuple[Tensor, Tensor]:
         """The same of whole frames in one batch, which is what a GPU does fastest.
 
-        Calls choose this for frames on any device but the CPU, unless JPEG is to be the codec's
-        or the parameters are to be noted.
+        Calls choose this for frames on any device but the CPU where there is such a form, unless
+        JPEG is to be the codec's or the parameters are to be noted.
         Arguments and result as there; the numbers drawn are others, of the same distribution, and
         NaN in a frame is black, for to look for it would be to wait for the device.
         """
@@ -152,11 +156,12 @@ class FrameDegradation:
         seen = regions[0].hull(target)
         source = before_sharpening(seen, size) if self.gt_usm else seen
         image = as_float(source.cut(frame, whole(size)))
-        if not bool(image.sum().isfinite()):
+        if frame.is_floating_point() and not bool(image.sum().isfinite()):
             raise ValueError("the GT holds NaN or infinite values")
         if self.gt_usm:
             image = sharpen(image, source, seen, size)
-        if regions[0] != whole(size):
+        counting = any(isinstance(step, PoissonNoise) for step in operators)
+        if counting and regions[0] != whole(size):
             small = thumbnail(frame)
             operators = [
                 replace(step, thumbnail=small) if isinstance(step, PoissonNoise) else step

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compiled import compiled
 from .jpeg_released import released_jpeg
 from .jpeg_simulated import simulated_jpeg
+from .levels import level
 
 JpegMethod = Literal["auto", "codec", "simulated", "released"]
 Subsampling = Literal["4:2:0", "4:4:4"]
@@ -90,20 +92,53 @@ def _check(images: Tensor, quality: Tensor, method: str, subsampling: str) -> No
 def _codec(images: Tensor, quality: Tensor, subsampling: Subsampling) -> Tensor:
     planes = images.detach().to("cpu", torch.float32).contiguous().numpy()
     result = np.empty_like(planes)
-    whole = quality.round().clamp(1, 100).tolist()
-    for image, value, out in zip(planes, whole, result, strict=True):
-        decoded = _bgr_codec(_bgr_levels(image), int(value), subsampling)
-        # Plane by plane: strided reads of interleaved pixels take twice as long.
-        for plane, target in zip(cv2.split(decoded)[::-1], out, strict=True):
-            np.divide(plane, np.float32(255), out=target)
+    for image, value, out in zip(planes, quality.tolist(), result, strict=True):
+        code_part(image, value, out, subsampling=subsampling)
     return torch.from_numpy(result).to(images.device, images.dtype)
 
 
-def _bgr_levels(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of a (3, H, W) float RGB image, rounded and saturated in one pass."""
-    flat = image.reshape(-1, image.shape[-1])
-    levels = cv2.addWeighted(flat, 255, flat, 0, 0, dtype=cv2.CV_8U).reshape(image.shape)
-    return cv2.merge(list(levels[::-1]))
+def code_part(
+    image: np.ndarray,
+    quality: float,
+    result: np.ndarray,
+    top: int = 0,
+    left: int = 0,
+    subsampling: Subsampling = "4:2:0",
+) -> None:
+    """Put a part of a coded image into ``result``.
+
+    Args:
+        image: (3, H, W) float32 RGB in [0, 1]; values outside are clamped.
+        quality: rounded and clamped to [1, 100].
+        result: (3, h, w), float32.
+        top: row of the image that is the first of the result.
+        left: its column.
+        subsampling: see ``jpeg``.
+    """
+    levels = np.empty((*image.shape[1:], 3), np.uint8)
+    _to_bgr(image, levels)
+    whole = min(max(round(quality), 1), 100)
+    _from_bgr(_bgr_codec(levels, whole, subsampling), top, left, result)
+
+
+@compiled
+def _to_bgr(planes, levels):
+    for y in range(levels.shape[0]):
+        red, green, blue, line = planes[0, y], planes[1, y], planes[2, y], levels[y]
+        for x in range(levels.shape[1]):
+            line[x, 0], line[x, 1], line[x, 2] = level(blue[x]), level(green[x]), level(red[x])
+
+
+@compiled
+def _from_bgr(levels, top, left, result):
+    _, height, width = result.shape
+    for y in range(height):
+        red, green, blue = result[0, y], result[1, y], result[2, y]
+        line = levels[top + y, left : left + width]
+        for x in range(width):
+            blue[x] = np.float32(line[x, 0]) / np.float32(255)
+            green[x] = np.float32(line[x, 1]) / np.float32(255)
+            red[x] = np.float32(line[x, 2]) / np.float32(255)
 
 
 def _bgr_codec(image: np.ndarray, quality: int, subsampling: Subsampling) -> np.ndarray:

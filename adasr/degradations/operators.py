@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from .correlate import Kernel, correlate
-from .jpeg import JpegMethod, jpeg
-from .noise import LUMA
+from .jpeg import JpegMethod, code_part, jpeg
 from .recording import note
 from .regions import Region, Span, grown, reach
-from .resize import Axis, resize_columns, resize_rows
-from .shot_noise import level_counts, shot_noise
+from .resize import Axis, resize
+from .shot_noise import level_counts, levels_of, shot_noise
 
 Size = tuple[int, int]
 """(height, width) of a frame."""
@@ -104,11 +102,9 @@ class Resize:
 
     def __call__(self, image: Tensor, have: Region, want: Region) -> Tensor:
         """The resized part."""
-        if not self.rows.is_identity:
-            image = resize_rows(image, self.rows, have.rows, want.rows)
-        if not self.columns.is_identity:
-            image = resize_columns(image, self.columns, have.columns, want.columns)
-        return image
+        if self.rows.is_identity and self.columns.is_identity:
+            return want.cut(image, have)
+        return resize(image, self.rows, self.columns, have, want)
 
 
 def tell(operators: Sequence[Operator]) -> None:
@@ -193,23 +189,12 @@ class PoissonNoise:
 
     def __call__(self, image: Tensor, have: Region, want: Region) -> Tensor:
         """The part with noise."""
-        levels = self._levels(image)
-        seen = histogram(levels)
+        seen = np.zeros(256, np.bool_)
+        levels = levels_of(image, self.gray, seen)
         if self.thumbnail is not None:
-            seen += histogram(self._levels(self.thumbnail))
-        noise = shot_noise(levels, level_counts(int(np.count_nonzero(seen))), self.generator)
+            levels_of(self.thumbnail, self.gray, seen)
+        noise = shot_noise(levels, level_counts(int(seen.sum())), self.generator)
         return torch.add(image, noise, alpha=self.scale).clamp_(0, 1)
-
-    def _levels(self, image: Tensor) -> Tensor:
-        if self.gray:
-            image = (torch.tensor(LUMA) @ image.reshape(3, -1)).view(1, *image.shape[1:])
-        return (image * 255).round_().clamp_(0, 255).byte()
-
-
-def histogram(levels: Tensor) -> np.ndarray:
-    """How often each of the 256 values of a (C, H, W) uint8 image occurs."""
-    planes = levels.numpy().reshape(-1, levels.shape[-1])
-    return cv2.calcHist([planes], [0], None, [256], [0, 256])
 
 
 @dataclass(frozen=True)
@@ -229,8 +214,13 @@ class Jpeg:
 
     def __call__(self, image: Tensor, have: Region, want: Region) -> Tensor:
         """The compressed part."""
-        image = jpeg(image[None], torch.tensor([self.quality]), self.method)[0]
-        return want.cut(image, have)
+        if self.method in ("released", "simulated"):
+            quality = torch.tensor([self.quality])
+            return want.cut(jpeg(image[None], quality, self.method)[0], have)
+        result = torch.empty(3, *want.size)
+        top, left = want.rows[0] - have.rows[0], want.columns[0] - have.columns[0]
+        code_part(image.contiguous().numpy(), self.quality, result.numpy(), top, left)
+        return result
 
     @staticmethod
     def _blocks(span: Span, length: int) -> Span:

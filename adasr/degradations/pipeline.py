@@ -142,11 +142,6 @@ def blur_resize_noise(
     return [*operators, resize, noise(step.strength, step.gray, generator)], resize.size
 
 
-def quantized(images: Tensor) -> Tensor:
-    """Clamped to [0, 1] and rounded to 8 bits."""
-    return (images * 255).round().clamp(0, 255) / 255
-
-
 def check_size(gt: Tensor, margin: int, scale: int) -> None:
     """Refuse a batch that has no whole LQ pixel inside its margin.
 
@@ -161,11 +156,6 @@ def check_size(gt: Tensor, margin: int, scale: int) -> None:
             f"GT of {h}x{w} must be a multiple of scale {scale} and larger than twice the margin "
             f"of {margin}"
         )
-
-
-def as_float(images: Tensor) -> Tensor:
-    """float32 in [0, 1] of uint8 images or of floats in [0, 1]."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
 
 
 def middle(frames: Tensor, gt_size: int | None, margin: int, scale: int) -> Tensor:

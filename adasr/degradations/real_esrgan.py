@@ -76,6 +76,8 @@ class RealESRGAN(FrameDegradation):
         OptionError: a value out of range.
     """
 
+    batched = True
+
     def __init__(
         self,
         scale: int,

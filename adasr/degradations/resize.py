@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import Span
+from .compiled import compiled
+from .regions import Region, Span
 
 MODES = ("area", "bilinear", "bicubic")
 _A = np.float32(-0.75)  # of the cubic convolution
-_BLOCK = 32  # columns of a matrix product: few enough to leave out most of the zeros
 
 
 @dataclass(frozen=True)
@@ -62,78 +62,118 @@ class Axis:
 @lru_cache(maxsize=64)
 def _taps(axis: Axis, span: Span) -> tuple[np.ndarray, np.ndarray]:
     if axis.mode == "area":
-        first, weights = _area(axis, span)
+        return _area_taps(axis.length, axis.target, *span)
+    # Rounded to float32 where interpolate rounds (it multiplies and adds in one go): positions, and
+    # which pixels they fall between, are then the same to the last bit.
+    if axis.factor is None:
+        step = np.float32(axis.length) / np.float32(axis.target)
     else:
-        # Rounded to float32 where interpolate rounds (it multiplies and adds in one go): positions,
-        # and which pixels they fall between, are then the same to the last bit.
-        if axis.factor is None:
-            step = np.float32(axis.length) / np.float32(axis.target)
-        else:
-            step = np.float32(1 / axis.factor)
-        place = ((np.arange(*span) + 0.5) * np.float64(step) - 0.5).astype(np.float32)
-        if axis.mode == "bilinear":
-            place = np.maximum(place, np.float32(0))
-        first = np.minimum(np.floor(place).astype(np.int64), axis.length - 1)
-        t = np.clip(place - first.astype(np.float32), 0, 1)
-        if axis.mode == "bilinear":
-            weights = np.stack([1 - t, t], 1)
-        else:
-            first = first - 1
-            weights = np.stack([_far(t + 1), _near(t), _near(1 - t), _far(2 - t)], 1)
-    # Taps beyond the border count for the border.
-    source = np.clip(first[:, None] + np.arange(weights.shape[1]), 0, axis.length - 1)
+        step = np.float32(1 / axis.factor)
+    return _point_taps(axis.length, float(step), axis.mode == "bicubic", *span)
+
+
+@compiled
+def _area_taps(length, target, start, end):
+    """Up to the last tap that counts, so that none asks for a pixel that is not needed."""
+    most = 0
+    for i in range(start, end):
+        most = max(most, -(-(i + 1) * length // target) - i * length // target)
+    source = np.empty((end - start, most), np.int64)
+    weights = np.zeros((end - start, most), np.float32)
+    for i in range(start, end):
+        first = i * length // target
+        count = -(-(i + 1) * length // target) - first
+        for t in range(most):
+            source[i - start, t] = min(first + t, length - 1)
+            if t < count:
+                weights[i - start, t] = 1.0 / count
     return source, weights
 
 
-def _area(axis: Axis, span: Span) -> tuple[np.ndarray, np.ndarray]:
-    index = np.arange(*span)
-    first = index * axis.length // axis.target
-    end = -(-(index + 1) * axis.length // axis.target)
-    count = (end - first)[:, None]
-    # Up to the last tap that counts, so that none asks for a pixel that is not needed.
-    taps = np.arange(int(count.max()))
-    return first, ((taps < count) / count).astype(np.float32)
+@compiled
+def _point_taps(length, step, cubic, start, end):
+    """Of bilinear or bicubic interpolation; taps beyond the border count for the border."""
+    source = np.empty((end - start, 4 if cubic else 2), np.int64)
+    weights = np.empty(source.shape, np.float32)
+    one = np.float32(1)
+    for i in range(start, end):
+        place = np.float32((i + 0.5) * step - 0.5)
+        if not cubic:
+            place = max(place, np.float32(0))
+        first = min(int(np.floor(place)), length - 1)
+        t = min(max(place - np.float32(first), np.float32(0)), one)
+        line = weights[i - start]
+        if cubic:
+            first -= 1
+            line[0], line[1] = _far(t + one), _near(t)
+            line[2], line[3] = _near(one - t), _far(np.float32(2) - t)
+        else:
+            line[0], line[1] = one - t, t
+        for k in range(source.shape[1]):
+            source[i - start, k] = min(max(first + k, 0), length - 1)
+    return source, weights
 
 
-def resize_rows(image: Tensor, axis: Axis, have: Span, want: Span) -> Tensor:
-    """(C, h, W) from (C, H, W): a weighted sum of rows for each row.
+@compiled
+def _near(x):
+    return ((_A + np.float32(2)) * x - (_A + np.float32(3))) * x * x + np.float32(1)
+
+
+@compiled
+def _far(x):
+    return ((_A * x - np.float32(5) * _A) * x + np.float32(8) * _A) * x - np.float32(4) * _A
+
+
+def resize(image: Tensor, rows: Axis, columns: Axis, have: Region, want: Region) -> Tensor:
+    """A part of a resized frame from a part of the frame.
 
     Args:
-        image: float32, on the CPU, whose rows are ``have`` of the frame.
-        axis: how the rows are resized.
-        have: contains ``axis.before(want)``.
-        want: rows of the result.
+        image: (C, H, W) float32 on the CPU that covers ``have``.
+        rows: how the rows are resized.
+        columns: how the columns are resized.
+        have: contains what ``rows.before`` and ``columns.before`` say of ``want``.
+        want: region of the result.
+
+    Returns:
+        (C, h, w).
     """
-    source, weights = axis.taps(want)
-    rows = torch.from_numpy((source - have[0]).clip(0, have[1] - have[0] - 1).T.copy())
-    result = None
-    for index, weight in zip(rows, torch.from_numpy(weights).T[..., None], strict=True):
-        part = image.index_select(1, index).mul_(weight)
-        result = part if result is None else result.add_(part)
-    assert result is not None
+    result = torch.empty(image.shape[0], *want.size)
+    above, below = _inside(rows.taps(want.rows), have.rows)
+    left, right = _inside(columns.taps(want.columns), have.columns)
+    _resize(image.contiguous().numpy(), above, below, left.T.copy(), right.T.copy(), result.numpy())
     return result
 
 
-def resize_columns(image: Tensor, axis: Axis, have: Span, want: Span) -> Tensor:
-    """(C, H, w) from (C, H, W): matrix products, each of the columns that some columns hang on.
+def _inside(taps: tuple[np.ndarray, np.ndarray], have: Span) -> tuple[np.ndarray, np.ndarray]:
+    """Taps counted from the first pixel there is; those without weight may lie outside."""
+    source, weights = taps
+    return (source - have[0]).clip(0, have[1] - have[0] - 1), weights
 
-    Arguments as for ``resize_rows``, for columns.
-    """
-    source, weights = axis.taps(want)
-    source = (source - have[0]).clip(0, have[1] - have[0] - 1)
-    c, h, w = image.shape
-    image = image.contiguous().view(c * h, w)
-    table = np.zeros((w, len(source)), np.float32)
-    places = np.arange(len(source))
-    for index, weight in zip(source.T, weights.T, strict=True):
-        table[index, places] += weight
-    matrix, low, high = torch.from_numpy(table), source[:, 0].tolist(), source.max(1).tolist()
-    result = image.new_empty(c * h, len(source))
-    for start in range(0, len(source), _BLOCK):
-        end = min(start + _BLOCK, len(source))
-        taps = slice(low[start], high[end - 1] + 1)
-        torch.mm(image[:, taps], matrix[taps, start:end], out=result[:, start:end])
-    return result.view(c, h, -1)
+
+@compiled
+def _resize(image, above, below, left, right, result):
+    """Weighted sums of rows, and of each of these, weighted sums of columns."""
+    channels, height, width = result.shape
+    n = image.shape[2]
+    line = np.empty(n, np.float32)
+    for c in range(channels):
+        for y in range(height):
+            row, weight = image[c, above[y, 0]], below[y, 0]
+            for x in range(n):
+                line[x] = weight * row[x]
+            for t in range(1, above.shape[1]):
+                row, weight = image[c, above[y, t]], below[y, t]
+                if weight != 0:
+                    for x in range(n):
+                        line[x] += weight * row[x]
+            target = result[c, y]
+            places, weights = left[0], right[0]
+            for x in range(width):
+                target[x] = weights[x] * line[places[x]]
+            for t in range(1, len(left)):
+                places, weights = left[t], right[t]
+                for x in range(width):
+                    target[x] += weights[x] * line[places[x]]
 
 
 def bicubic_downscale(images: Tensor, scale: int) -> Tensor:
@@ -149,11 +189,3 @@ def bicubic_downscale(images: Tensor, scale: int) -> Tensor:
     h, w = images.shape[-2:]
     size = (h // scale, w // scale)
     return F.interpolate(images, size=size, mode="bicubic", antialias=True)
-
-
-def _near(x: np.ndarray) -> np.ndarray:
-    return ((_A + 2) * x - (_A + 3)) * x * x + 1
-
-
-def _far(x: np.ndarray) -> np.ndarray:
-    return ((_A * x - 5 * _A) * x + 8 * _A) * x - 4 * _A

@@ -13,12 +13,45 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from .compiled import compiled
+from .levels import level
+from .noise import LUMA
+
 _BINS = 256  # of a table: 8 standard deviations on each side of the mean at 256 counts
+_CHUNK = 2048  # pixels in the cache between two loops
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's step from state to state
 
 
 def level_counts(distinct: int) -> int:
     """The intensity in counts: the number of distinct levels rounded up to a power of two."""
     return 1 << (max(distinct, 1) - 1).bit_length()
+
+
+def levels_of(image: Tensor, gray: bool, seen: np.ndarray) -> Tensor:
+    """8-bit levels of an image.
+
+    Args:
+        image: (3, H, W) float32 in [0, 1], on the CPU.
+        gray: whether to take the levels of its luma.
+        seen: (256,) booleans; true is put in for each level there is.
+
+    Returns:
+        uint8, (3, H, W), or (1, H, W) if ``gray``.
+    """
+    planes = image.contiguous()
+    if gray:
+        planes = (torch.tensor(LUMA) @ planes.reshape(3, -1)).view(1, *planes.shape[1:])
+    levels = torch.empty(planes.shape, dtype=torch.uint8)
+    _levels_of(planes.numpy().reshape(-1), levels.numpy().reshape(-1), seen)
+    return levels
+
+
+@compiled
+def _levels_of(values, levels, seen):
+    for i in range(len(values)):
+        levels[i] = level(values[i])
+    for i in range(len(values)):
+        seen[levels[i]] = True
 
 
 def shot_noise(levels: Tensor, counts: int, generator: Generator) -> Tensor:
@@ -33,16 +66,42 @@ def shot_noise(levels: Tensor, counts: int, generator: Generator) -> Tensor:
         float32 of the same shape; probabilities are exact to 2^-23.
     """
     table, start = _tables(counts)
-    raw = torch.empty(levels.shape, dtype=torch.int32).random_(generator=generator).numpy()
-    level = levels.numpy()
-    # 31 random bits: eight choose a bin, the others between the bin and its alias.
-    bins = raw & (_BINS - 1)
-    entry = table.take((level.astype(np.int32) << 8) | bins)
-    drawn = np.where(raw >> 8 < entry >> 8, bins, entry & (_BINS - 1))
-    noise = drawn.astype(np.float32)
-    noise *= np.float32(1 / counts)
-    noise += start.take(level)
-    return torch.from_numpy(noise)
+    noise = torch.empty(levels.shape)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    flat = levels.contiguous().numpy().reshape(-1)
+    _look_up(flat, table, start, np.float32(1 / counts), np.uint64(seed), noise.numpy().reshape(-1))
+    return noise
+
+
+@compiled
+def _look_up(levels, table, start, step, seed, noise):
+    """In loops that do one thing each, as vector instructions do it."""
+    place, bits = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.int32)
+    entry = np.empty(_CHUNK, np.int32)
+    for begin in range(0, len(levels), _CHUNK):
+        n = min(_CHUNK, len(levels) - begin)
+        here, target = levels[begin : begin + n], noise[begin : begin + n]
+        for i in range(n):
+            # Eight random bits choose a bin, 23 others between the bin and its alias.
+            mixed = _mixed(seed + np.uint64(begin + i) * _GOLDEN)
+            place[i] = (np.uint32(here[i]) << np.uint32(8)) | np.uint32(mixed & np.uint64(255))
+            bits[i] = np.int32((mixed >> np.uint64(9)) & np.uint64(2**23 - 1))
+        for i in range(n):
+            entry[i] = table[place[i]]
+        for i in range(n):
+            chosen, alias = np.int32(place[i]) & np.int32(255), entry[i] & np.int32(255)
+            kept = np.int32(bits[i] < (entry[i] >> np.int32(8)))
+            target[i] = np.float32(alias + kept * (chosen - alias)) * step
+        for i in range(n):
+            target[i] += start[here[i]]
+
+
+@compiled
+def _mixed(state):
+    """64 random bits of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) at a state of its own."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 @lru_cache(maxsize=16)

@@ -33,7 +33,8 @@ from ..regularizers.sites import Site, attach
 from ..regularizers.tap import find_site
 from .log import TrainingLog
 from .lr import LearningRate
-from .trainer import MakePairs, TrainSettings, Validate, scalar
+from .settings import TrainSettings
+from .trainer import MakePairs, Validate, scalar
 
 
 def make_settings(options: Options) -> TrainSettings:

@@ -37,7 +37,8 @@ from .build import (
 from .checkpoint import STATE, WEIGHTS, load_state, newest_state, saved_states, set_aside
 from .log import TrainingLog
 from .precision import resolve_precision
-from .trainer import Trainer, TrainingResult, TrainSettings
+from .settings import TrainingResult, TrainSettings
+from .trainer import Trainer
 
 
 def run_training(

@@ -7,7 +7,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,36 +33,11 @@ from .checkpoint import (
 from .ema import EMA
 from .log import TrainingLog
 from .lr import LearningRate, learning_rate
+from .settings import TrainingResult, TrainSettings
 from .signals import StopRequest
 
 MAX_NONFINITE = 10
 """Training stops after so many iterations in a row without a finite loss and gradient."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Numbers of a run; iterations are 1-based."""
-
-    total_iter: int
-    seed: int = 0
-    warmup_iter: int = -1
-    accumulate: int = 1
-    grad_clip: float | None = None
-    print_freq: int = 100
-    val_freq: int = 5000
-    save_freq: int = 5000
-    keep_checkpoints: int = 3
-
-
-@dataclass
-class TrainingResult:
-    """How a run ended: its last iteration, the last and best scores, and what stopped it."""
-
-    iteration: int
-    scores: dict[str, float] = field(default_factory=dict)
-    best_iteration: int | None = None
-    stopped_by: int | None = None
-    skipped_files: dict[str, str] = field(default_factory=dict)
 
 
 Validate = Callable[[nn.Module, int], tuple[dict[str, float], float]]

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from adasr.degradations.regions import Region, whole
 from adasr.degradations.resize import (
     MODES,
     Axis,
     bicubic_downscale,
-    resize_columns,
-    resize_rows,
+    resize,
 )
 
 
@@ -23,8 +23,8 @@ def _random(*shape: int) -> torch.Tensor:
 
 
 def _resized(image: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
-    image = resize_rows(image, rows, (0, rows.length), (0, rows.target))
-    return resize_columns(image, columns, (0, columns.length), (0, columns.target))
+    size, target = (rows.length, columns.length), (rows.target, columns.target)
+    return resize(image, rows, columns, whole(size), whole(target))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,11 @@ def test_any_part_equals_interpolate(mode, factor, length):
             have = axis.before(want)
             assert 0 <= have[0] < have[1] <= length
             part = line[0, :, have[0] : have[1]].contiguous()
-            rows = resize_rows(part, axis, have, want)
-            columns = resize_columns(part.transpose(1, 2), axis, have, want).transpose(1, 2)
+            same, all_of = Axis(3, 3, "area"), (0, 3)
+            rows = resize(part, axis, same, Region(have, all_of), Region(want, all_of))
+            turned = part.transpose(1, 2)
+            columns = resize(turned, same, axis, Region(all_of, have), Region(all_of, want))
+            columns = columns.transpose(1, 2)
             for ours in (rows, columns):
                 torch.testing.assert_close(ours, expected[:, want[0] : want[1]], atol=1e-6, rtol=0)
 

@@ -24,7 +24,6 @@ def make_pairs(
     scale: int,
     gt_usm: bool,
     lq_size: tuple[int, int],
-    corners: tuple[int, int] | None = None,
     views: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Degrade whole frames and cut a pair of crops out of each.
@@ -40,8 +39,6 @@ def make_pairs(
         scale: factor between LQ and GT.
         gt_usm: sharpen the frames first; LQ and GT are made of the sharpened ones.
         lq_size: (height, width) of the LQ crops.
-        corners: first and last row, and column, of the LQ frame where a crop may begin; by
-            default anywhere.
         views: how often every frame is degraded; the crops lie at the same place.
 
     Returns:
@@ -52,7 +49,7 @@ def make_pairs(
     with full_precision(frames.device):
         frames = _in_range(frames)
         frames = usm_sharp(frames) if gt_usm else frames
-        places = _draw_corners(frames, lq_size, scale, corners, generator)
+        places = _draw_corners(frames, lq_size, scale, generator)
         lq = [crop(degrade(frames, generator), places, lq_size) for _ in range(views)]
         gt = crop(frames, places * scale, (lq_size[0] * scale, lq_size[1] * scale))
         return (torch.cat(lq) * 255).round().clamp(0, 255) / 255, gt.repeat(views, 1, 1, 1)
@@ -102,13 +99,12 @@ def _draw_corners(
     frames: Tensor,
     lq_size: tuple[int, int],
     scale: int,
-    corners: tuple[int, int] | None,
     generator: Generator,
 ) -> Tensor:
     """(N, 2) first rows and columns of the LQ crops."""
     drawn = []
     for side, length in zip(lq_size, frames.shape[-2:], strict=True):
-        low, high = corners or (0, length // scale - side)
         shape, device = (len(frames),), frames.device
-        drawn.append(torch.randint(low, high + 1, shape, generator=generator, device=device))
+        count = length // scale - side + 1
+        drawn.append(torch.randint(count, shape, generator=generator, device=device))
     return torch.stack(drawn, 1)

@@ -68,8 +68,38 @@ class Blur(Step):
             sample.add(Clamp())
 
 
+class GaussianStep(Step):
+    """What steps with a Gaussian share: its options and how it is drawn."""
+
+    def __init__(
+        self,
+        blur_sigma: Pair,
+        anisotropic: bool,
+        uniform_in: Literal["sigma", "variance"],
+        kernel_size: tuple[int, int],
+        prob: float,
+    ) -> None:
+        super().__init__(prob)
+        self.blur_sigma = check_range("blur_sigma", blur_sigma, 1e-3, 100)
+        self.anisotropic, self.uniform_in = anisotropic, check_uniform_in(uniform_in)
+        self.kernel_size = check_odd_range("kernel_size", kernel_size)
+
+    def draw_gaussian(self, sample: Sample) -> tuple[int, float, float, float]:
+        """Side of the kernel, both standard deviations and the angle of the first, in radians."""
+        side = sample.odd(*self.kernel_size)
+        sigma_x = self._draw_sigma(sample)
+        sigma_y = self._draw_sigma(sample) if self.anisotropic else sigma_x
+        return side, sigma_x, sigma_y, sample.angle() if self.anisotropic else 0.0
+
+    def _draw_sigma(self, sample: Sample) -> float:
+        low, high = self.blur_sigma
+        if self.uniform_in == "variance":
+            return sample.uniform(low**2, high**2) ** 0.5
+        return sample.uniform(low, high)
+
+
 @STEP_REGISTRY.register()
-class GaussianBlur(Step):
+class GaussianBlur(GaussianStep):
     """Blur with an isotropic or a rotated anisotropic Gaussian.
 
     Args:
@@ -88,25 +118,13 @@ class GaussianBlur(Step):
         kernel_size: tuple[int, int] = (7, 21),
         prob: float = 1.0,
     ) -> None:
-        super().__init__(prob)
-        self.blur_sigma = check_range("blur_sigma", blur_sigma, 1e-3, 100)
-        self.anisotropic, self.uniform_in = anisotropic, check_uniform_in(uniform_in)
-        self.kernel_size = check_odd_range("kernel_size", kernel_size)
+        super().__init__(blur_sigma, anisotropic, uniform_in, kernel_size, prob)
 
     def draw(self, sample: Sample) -> None:
         """Filter with a drawn kernel."""
-        side = sample.odd(*self.kernel_size)
-        sigma_x = self._draw_sigma(sample)
-        sigma_y = self._draw_sigma(sample) if self.anisotropic else sigma_x
-        theta = sample.angle() if self.anisotropic else 0.0
+        side, sigma_x, sigma_y, theta = self.draw_gaussian(sample)
         note("GaussianBlur", sigma=told_gaussian(sigma_x, sigma_y, theta), side=side)
         add_filter(sample, gaussian_kernel(side, sigma_x, sigma_y, theta))
-
-    def _draw_sigma(self, sample: Sample) -> float:
-        low, high = self.blur_sigma
-        if self.uniform_in == "variance":
-            return sample.uniform(low**2, high**2) ** 0.5
-        return sample.uniform(low, high)
 
 
 def add_filter(sample: Sample, kernel: Tensor) -> None:

@@ -9,16 +9,15 @@ from torch import Tensor
 
 from ...errors import OptionError
 from ...registry import STEP_REGISTRY
-from ..checks import check_range
 from ..kernels import Pair
 from ..recording import note
-from .blur import add_filter, check_odd_range, check_uniform_in, told_gaussian
+from .blur import GaussianStep, add_filter, told_gaussian
 from .resize import resizing
-from .step import Sample, Step
+from .step import Sample
 
 
 @STEP_REGISTRY.register()
-class DirectDownscale(Step):
+class DirectDownscale(GaussianStep):
     """Blur with a Gaussian and keep every s-th pixel, without interpolation.
 
     For an even factor the kernel is moved by half a pixel, so that the result stays in register
@@ -42,10 +41,7 @@ class DirectDownscale(Step):
         factor: int | None = None,
         prob: float = 1.0,
     ) -> None:
-        super().__init__(prob)
-        self.blur_sigma = check_range("blur_sigma", blur_sigma, 1e-3, 100)
-        self.anisotropic, self.uniform_in = anisotropic, check_uniform_in(uniform_in)
-        self.kernel_size = check_odd_range("kernel_size", kernel_size)
+        super().__init__(blur_sigma, anisotropic, uniform_in, kernel_size, prob)
         if factor is not None and factor < 1:
             raise OptionError(f"must be at least 1, got {factor}.", ("factor",))
         self.factor = factor
@@ -53,18 +49,10 @@ class DirectDownscale(Step):
     def draw(self, sample: Sample) -> None:
         """Filter with a drawn kernel, then sample."""
         factor = self.factor or sample.scale
-        side = sample.odd(*self.kernel_size)
-        low, high = self.blur_sigma
-        if self.uniform_in == "variance":
-            sigmas = [sample.uniform(low**2, high**2) ** 0.5 for _ in range(2)]
-        else:
-            sigmas = [sample.uniform(low, high) for _ in range(2)]
-        theta = sample.angle()
-        if not self.anisotropic:
-            sigmas[1] = sigmas[0]
-        note("DirectDownscale", factor=factor, sigma=told_gaussian(sigmas[0], sigmas[1], theta))
+        side, sigma_x, sigma_y, theta = self.draw_gaussian(sample)
+        note("DirectDownscale", factor=factor, sigma=told_gaussian(sigma_x, sigma_y, theta))
         offset = (factor - 1) / 2 - factor // 2
-        add_filter(sample, shifted_gaussian(side, sigmas[0], sigmas[1], theta, offset))
+        add_filter(sample, shifted_gaussian(side, sigma_x, sigma_y, theta, offset))
         height, width = (max(1, length // factor) for length in sample.size)
         sample.add(resizing(sample.size, (height, width), "nearest"), (height, width))
 
