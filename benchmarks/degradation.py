@@ -86,7 +86,8 @@ def make_side(name: str, args: argparse.Namespace) -> MakeBatch:
     degradation = DEGRADATION_REGISTRY.build(
         {"type": "RealESRGAN", **KERNELS, **PROCESS}, scale=SCALE
     )
-    frames = read_frames(args.data, args.batch, degradation.frame_size(GT_SIZE)).to(args.device)
+    frames = read_frames(args.data, args.batch, degradation.frame_size(GT_SIZE))
+    frames = (frames * 255).round().byte().to(args.device)
     generator = torch.Generator().manual_seed(0)
     return lambda: degradation(frames, generator, GT_SIZE)
 

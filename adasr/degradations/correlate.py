@@ -72,7 +72,7 @@ def correlate(image: Tensor, kernel: Kernel) -> Tensor:
         return _by_transform(image, kernel.table)
     r, (c, h, w) = kernel.radius, image.shape
     result = torch.empty(c, h - 2 * r, w - 2 * r)
-    _correlate(image.contiguous().numpy(), kernel.columns, kernel.rows, result.numpy())
+    sum_of_products(image.contiguous().numpy(), kernel.columns, kernel.rows, result.numpy())
     return result
 
 
@@ -131,8 +131,11 @@ def _products(table, lost):
 
 
 @compiled
-def _correlate(image, columns, rows, result):
-    """Several rows at a time as one long line, its ends of rows being thrown away."""
+def sum_of_products(image, columns, rows, result):
+    """Correlate planes with the sum of outer products of ``columns`` and ``rows``, (r, k) each.
+
+    Several rows at a time are one long line, whose parts between rows are thrown away.
+    """
     channels, height, width = result.shape
     k, line = rows.shape[1], image.shape[2]
     many = min(height, max(1, _CHUNK // line))

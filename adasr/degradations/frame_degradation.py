@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, get_args
 
-import cv2
 import numpy as np
 import torch
 from torch import Generator, Tensor
@@ -14,6 +13,7 @@ from torch import Generator, Tensor
 from ..errors import OptionError
 from .batched.pairs import make_pairs
 from .checks import check_scale
+from .compiled import compiled
 from .jpeg import JpegMethod
 from .levels import as_float, quantized
 from .operators import Operator, PoissonNoise, Size, plan, run, tell
@@ -107,7 +107,8 @@ class FrameDegradation:
         # Autocast would lower the precision of the filters.
         with torch.autocast("cpu", enabled=False):
             for_each(len(operators), degrade)
-        return lq.to(frames.device), gt.repeat(views, 1, 1, 1).to(frames.device)
+        gt = gt if views == 1 else gt.repeat(views, 1, 1, 1)
+        return lq.to(frames.device), gt.to(frames.device)
 
     def degrade_together(
         self, frames: Tensor, generator: Generator, gt_size: int | None = None, views: int = 1
@@ -175,10 +176,29 @@ class FrameDegradation:
 
 
 def thumbnail(frame: Tensor) -> Tensor:
-    """(3, H / 4, W / 4) means of a (3, H, W) frame, in [0, 1]."""
-    size = max(1, frame.shape[-1] // 4), max(1, frame.shape[-2] // 4)
-    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in frame.numpy()]
-    return as_float(torch.from_numpy(np.stack(planes)))
+    """(3, H / 4, W / 4) means of a (3, H, W) frame, in [0, 1]; of tiny frames the frame itself."""
+    image = frame.contiguous()
+    if min(frame.shape[-2:]) < 4:
+        return as_float(image)
+    result = torch.empty(3, frame.shape[-2] // 4, frame.shape[-1] // 4)
+    unit = 1 / 255 if frame.dtype == torch.uint8 else 1.0
+    _means(image.numpy(), np.float32(unit / 16), result.numpy())
+    return result
+
+
+@compiled
+def _means(planes, unit, result):
+    sums = np.empty(planes.shape[2], np.float32)
+    for c in range(result.shape[0]):
+        for y in range(result.shape[1]):
+            rows = planes[c, 4 * y : 4 * y + 4]
+            first, second, third, fourth = rows[0], rows[1], rows[2], rows[3]
+            for x in range(len(sums)):
+                above = np.float32(first[x]) + np.float32(second[x])
+                sums[x] = unit * (above + (np.float32(third[x]) + np.float32(fourth[x])))
+            line = result[c, y]
+            for x in range(len(line)):
+                line[x] = sums[4 * x] + sums[4 * x + 1] + sums[4 * x + 2] + sums[4 * x + 3]
 
 
 def check_frames(frames: Tensor, gt_size: int | None, scale: int) -> Size:

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compiled import compiled
 from .jpeg_released import released_jpeg
 from .jpeg_simulated import simulated_jpeg
-from .levels import level
+from .levels import from_levels, to_levels
 
 JpegMethod = Literal["auto", "codec", "simulated", "released"]
 Subsampling = Literal["4:2:0", "4:4:4"]
@@ -115,30 +114,13 @@ def code_part(
         left: its column.
         subsampling: see ``jpeg``.
     """
-    levels = np.empty((*image.shape[1:], 3), np.uint8)
-    _to_bgr(image, levels)
+    levels = np.empty(image.shape, np.uint8)
+    to_levels(image.reshape(3, -1), levels.reshape(3, -1))
     whole = min(max(round(quality), 1), 100)
-    _from_bgr(_bgr_codec(levels, whole, subsampling), top, left, result)
-
-
-@compiled
-def _to_bgr(planes, levels):
-    for y in range(levels.shape[0]):
-        red, green, blue, line = planes[0, y], planes[1, y], planes[2, y], levels[y]
-        for x in range(levels.shape[1]):
-            line[x, 0], line[x, 1], line[x, 2] = level(blue[x]), level(green[x]), level(red[x])
-
-
-@compiled
-def _from_bgr(levels, top, left, result):
-    _, height, width = result.shape
-    for y in range(height):
-        red, green, blue = result[0, y], result[1, y], result[2, y]
-        line = levels[top + y, left : left + width]
-        for x in range(width):
-            blue[x] = np.float32(line[x, 0]) / np.float32(255)
-            green[x] = np.float32(line[x, 1]) / np.float32(255)
-            red[x] = np.float32(line[x, 2]) / np.float32(255)
+    decoded = _bgr_codec(cv2.merge(levels[::-1]), whole, subsampling)
+    height, width = result.shape[1:]
+    decoded = decoded[top : top + height, left : left + width]
+    from_levels(np.stack(cv2.split(decoded)[::-1]), result)
 
 
 def _bgr_codec(image: np.ndarray, quality: int, subsampling: Subsampling) -> np.ndarray:

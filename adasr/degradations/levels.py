@@ -16,7 +16,7 @@ def as_float(images: Tensor) -> Tensor:
     if images.device.type != "cpu" or images.dim() != 3:
         return images.float().div_(255)
     result = torch.empty(images.shape)
-    _unit(images.numpy(), result.numpy())
+    from_levels(images.numpy(), result.numpy())
     return result
 
 
@@ -25,8 +25,35 @@ def quantized(images: Tensor) -> Tensor:
     return (images * 255).round().clamp(0, 255) / 255
 
 
+def add_noise(image: Tensor, noise: Tensor, strength: float) -> Tensor:
+    """(3, H, W) in [0, 1]: an image and noise for all of its channels or the same in each.
+
+    Args:
+        image: (3, H, W) float32 on the CPU.
+        noise: (3, H, W) or (1, H, W).
+        strength: what the noise is multiplied with.
+    """
+    image = image.contiguous()
+    result = torch.empty(image.shape)
+    planes = image.shape[0], image.shape[1] * image.shape[2]
+    numbers = noise.numpy().reshape(-1, planes[1])
+    _add(image.numpy().reshape(planes), numbers, strength, result.numpy().reshape(planes))
+    return result
+
+
 @compiled
-def _unit(levels, result):
+def _add(planes, noise, strength, result):
+    strength = np.float32(strength)
+    for c in range(len(planes)):
+        plane, numbers, target = planes[c], noise[c if len(noise) > 1 else 0], result[c]
+        for i in range(len(plane)):
+            value = plane[i] + strength * numbers[i]
+            target[i] = min(max(value, np.float32(0)), np.float32(1))
+
+
+@compiled
+def from_levels(levels, result):
+    """Values in [0, 1] of (C, H, W) levels."""
     for c in range(levels.shape[0]):
         for y in range(levels.shape[1]):
             source, target = levels[c, y], result[c, y]
@@ -35,6 +62,10 @@ def _unit(levels, result):
 
 
 @compiled
-def level(value):
-    """The level of a value in [0, 1]."""
-    return np.uint8(min(max(np.rint(value * np.float32(255)), np.float32(0)), np.float32(255)))
+def to_levels(planes, levels):
+    """8-bit levels of (n, m) values in [0, 1]; what lies outside is clamped."""
+    for c in range(planes.shape[0]):
+        plane, target = planes[c], levels[c]
+        for i in range(len(plane)):
+            value = np.rint(plane[i] * np.float32(255))
+            target[i] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))

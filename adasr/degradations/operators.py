@@ -17,6 +17,8 @@ from torch import Generator, Tensor
 
 from .correlate import Kernel, correlate
 from .jpeg import JpegMethod, code_part, jpeg
+from .levels import add_noise
+from .random_numbers import standard_normal
 from .recording import note
 from .regions import Region, Span, grown, reach
 from .resize import Axis, resize
@@ -156,8 +158,8 @@ class GaussianNoise:
     def __call__(self, image: Tensor, have: Region, want: Region) -> Tensor:
         """The part with noise."""
         shape = (1 if self.gray else 3, *want.size)
-        noise = torch.randn(shape, generator=self.generator)
-        return torch.add(image, noise, alpha=self.sigma / 255).clamp_(0, 1)
+        noise = standard_normal(shape, self.generator)
+        return add_noise(image, noise, self.sigma / 255)
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class PoissonNoise:
         if self.thumbnail is not None:
             levels_of(self.thumbnail, self.gray, seen)
         noise = shot_noise(levels, level_counts(int(seen.sum())), self.generator)
-        return torch.add(image, noise, alpha=self.scale).clamp_(0, 1)
+        return add_noise(image, noise, self.scale)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Axis:
     def before(self, span: Span) -> Span:
         """The pixels that a part of the result hangs on."""
         source, _ = self.taps(span)
-        return int(source[0, 0]), int(source[-1].max()) + 1
+        return int(source[0, 0]), int(source[-1, -1]) + 1
 
     def taps(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
         """(n, t) pixels, rising, and their float32 weights, for a part of the result."""
@@ -138,42 +138,46 @@ def resize(image: Tensor, rows: Axis, columns: Axis, have: Region, want: Region)
         (C, h, w).
     """
     result = torch.empty(image.shape[0], *want.size)
-    above, below = _inside(rows.taps(want.rows), have.rows)
-    left, right = _inside(columns.taps(want.columns), have.columns)
-    _resize(image.contiguous().numpy(), above, below, left.T.copy(), right.T.copy(), result.numpy())
+    down, across = rows.taps(want.rows), columns.taps(want.columns)
+    corner = have.rows[0], have.columns[0]
+    _resize(image.contiguous().numpy(), *corner, *down, *across, result.numpy())
     return result
 
 
-def _inside(taps: tuple[np.ndarray, np.ndarray], have: Span) -> tuple[np.ndarray, np.ndarray]:
-    """Taps counted from the first pixel there is; those without weight may lie outside."""
-    source, weights = taps
-    return (source - have[0]).clip(0, have[1] - have[0] - 1), weights
-
-
 @compiled
-def _resize(image, above, below, left, right, result):
-    """Weighted sums of rows, and of each of these, weighted sums of columns."""
+def _resize(image, top, left, above, row_weights, aside, column_weights, result):
+    """Weighted sums of rows, and of each of these, weighted sums of columns.
+
+    Taps without weight may lie outside of the image, whose first pixel is (top, left).
+    """
     channels, height, width = result.shape
     n = image.shape[2]
     line = np.empty(n, np.float32)
+    places = np.empty((aside.shape[1], width), np.int64)
+    weights = np.empty(places.shape, np.float32)
+    for t in range(len(places)):
+        for x in range(width):
+            places[t, x] = min(max(aside[x, t] - left, 0), n - 1)
+            weights[t, x] = column_weights[x, t]
     for c in range(channels):
         for y in range(height):
-            row, weight = image[c, above[y, 0]], below[y, 0]
+            row, weight = image[c, above[y, 0] - top], row_weights[y, 0]
             for x in range(n):
                 line[x] = weight * row[x]
             for t in range(1, above.shape[1]):
-                row, weight = image[c, above[y, t]], below[y, t]
+                weight = row_weights[y, t]
                 if weight != 0:
+                    row = image[c, above[y, t] - top]
                     for x in range(n):
                         line[x] += weight * row[x]
             target = result[c, y]
-            places, weights = left[0], right[0]
+            at, share = places[0], weights[0]
             for x in range(width):
-                target[x] = weights[x] * line[places[x]]
-            for t in range(1, len(left)):
-                places, weights = left[t], right[t]
+                target[x] = share[x] * line[at[x]]
+            for t in range(1, len(places)):
+                at, share = places[t], weights[t]
                 for x in range(width):
-                    target[x] += weights[x] * line[places[x]]
+                    target[x] += share[x] * line[at[x]]
 
 
 def bicubic_downscale(images: Tensor, scale: int) -> Tensor:

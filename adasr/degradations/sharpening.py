@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .blur import USM_SIGMA, USM_SIZE, gaussian_window
 from .compiled import compiled, mirrored
+from .correlate import sum_of_products
 from .regions import Region, Span, reach
 
 _STEP = 4  # pixels from sample to sample at the low resolution
@@ -136,27 +137,18 @@ def _blurred_rows(plane, top, left, height, width, rows, columns, kernel):
     """
     first, last = _first_sample(rows[0]), _first_sample(rows[1] - 1) + 3
     start, end = _first_sample(columns[0]) - 1, _first_sample(columns[1] - 1) + 3
-    taps = len(kernel) // 2
-    low = np.empty((last - first + 1 + 2 * taps, end - start + 1 + 2 * taps), np.float32)
-    _sample(plane, top, left, height, width, first - taps, start - taps, low)
-    across = np.empty(low.shape[1], np.float32)
-    blurred = np.empty(end - start + 1, np.float32)
+    taps = kernel.shape[1] // 2
+    low = np.empty((1, last - first + 1 + 2 * taps, end - start + 1 + 2 * taps), np.float32)
+    _sample(plane, top, left, height, width, first - taps, start - taps, low[0])
+    blurred = np.empty((1, last - first + 1, end - start + 1), np.float32)
+    sum_of_products(low, kernel, kernel, blurred)
     n = columns[1] - columns[0]
-    wide = np.empty(_STEP * (len(blurred) - 3), np.float32)
+    wide = np.empty(_STEP * (end - start - 2), np.float32)
+    phases = np.empty((_STEP, end - start - 2), np.float32)
     skip = columns[0] - (_STEP * start + _UP_REACH)
-    result = np.empty((last - first + 1, n), np.float32)
+    result = np.empty((blurred.shape[1], n), np.float32)
     for y in range(len(result)):
-        across[:] = 0
-        for t in range(len(kernel)):
-            weight, line = kernel[t], low[y + t]
-            for x in range(len(across)):
-                across[x] += weight * line[x]
-        blurred[:] = 0
-        for t in range(len(kernel)):
-            weight = kernel[t]
-            for x in range(len(blurred)):
-                blurred[x] += weight * across[x + t]
-        _interpolate(blurred, wide)
+        _interpolate(blurred[0, y], phases, wide)
         result[y] = wide[skip : skip + n]
     return result
 
@@ -207,20 +199,30 @@ def _row(plane, y, top, height):
 
 
 @compiled
-def _interpolate(low, wide):
-    """Pixels between low samples, the first where the spline of the fourth sample begins."""
-    u = _UP * np.float32(_STEP)
-    for x in range(len(low) - 3):
-        a, b, c, d = low[x], low[x + 1], low[x + 2], low[x + 3]
-        wide[4 * x] = u[12] * a + u[8] * b + u[4] * c + u[0] * d
-        wide[4 * x + 1] = u[9] * b + u[5] * c + u[1] * d
-        wide[4 * x + 2] = u[10] * b + u[6] * c + u[2] * d
-        wide[4 * x + 3] = u[11] * b + u[7] * c + u[3] * d
+def _interpolate(low, phases, wide):
+    """Pixels between low samples, from two pixels after the second sample on.
+
+    First all that lie alike between samples, then those in their order: the sums are vectors then.
+    """
+    n = len(low) - 3
+    a, b, c, d = low[:n], low[1 : n + 1], low[2 : n + 2], low[3:]
+    for phase in range(_STEP):
+        wa = np.float32(_STEP) * _UP[12] if phase == 0 else np.float32(0)
+        wb = np.float32(_STEP) * _UP[8 + phase]
+        wc = np.float32(_STEP) * _UP[4 + phase]
+        wd = np.float32(_STEP) * _UP[phase]
+        line = phases[phase]
+        for x in range(n):
+            line[x] = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x]
+    first, second, third, fourth = phases[0], phases[1], phases[2], phases[3]
+    for x in range(n):
+        wide[4 * x], wide[4 * x + 1] = first[x], second[x]
+        wide[4 * x + 2], wide[4 * x + 3] = third[x], fourth[x]
 
 
 @lru_cache(maxsize=1)
 def _low_kernel() -> np.ndarray:
-    """Taps that, between the ways down and up, are closest to the window of unsharp masking."""
+    """(1, k) taps that, between the ways down and up, are closest to the exact window."""
     window = gaussian_window(USM_SIZE, USM_SIGMA).numpy()
     centre = _REACH + _STEP
     ways, targets = [], []
@@ -243,4 +245,4 @@ def _low_kernel() -> np.ndarray:
     wanted = np.concatenate([*targets, 1e3 * np.ones(_STEP)])
     taps = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
     taps = np.concatenate([taps[:0:-1], taps])
-    return (taps / taps.sum()).astype(np.float32)
+    return (taps / taps.sum()).astype(np.float32)[None]

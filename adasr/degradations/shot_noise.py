@@ -14,12 +14,13 @@ import torch
 from torch import Generator, Tensor
 
 from .compiled import compiled
-from .levels import level
+from .levels import to_levels
 from .noise import LUMA
+from .random_numbers import draw_seed, random_bits
 
 _BINS = 256  # of a table: 8 standard deviations on each side of the mean at 256 counts
+_LUMA = torch.tensor([LUMA])
 _CHUNK = 2048  # pixels in the cache between two loops
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's step from state to state
 
 
 def level_counts(distinct: int) -> int:
@@ -38,20 +39,21 @@ def levels_of(image: Tensor, gray: bool, seen: np.ndarray) -> Tensor:
     Returns:
         uint8, (3, H, W), or (1, H, W) if ``gray``.
     """
-    planes = image.contiguous()
+    planes = image.reshape(3, -1)
     if gray:
-        planes = (torch.tensor(LUMA) @ planes.reshape(3, -1)).view(1, *planes.shape[1:])
-    levels = torch.empty(planes.shape, dtype=torch.uint8)
-    _levels_of(planes.numpy().reshape(-1), levels.numpy().reshape(-1), seen)
+        planes = _LUMA @ planes
+    levels = torch.empty(len(planes), *image.shape[1:], dtype=torch.uint8)
+    flat = levels.numpy().reshape(len(planes), -1)
+    to_levels(planes.numpy(), flat)
+    _mark(flat, seen)
     return levels
 
 
 @compiled
-def _levels_of(values, levels, seen):
-    for i in range(len(values)):
-        levels[i] = level(values[i])
-    for i in range(len(values)):
-        seen[levels[i]] = True
+def _mark(levels, seen):
+    for c in range(len(levels)):
+        for i in range(levels.shape[1]):
+            seen[levels[c, i]] = True
 
 
 def shot_noise(levels: Tensor, counts: int, generator: Generator) -> Tensor:
@@ -67,9 +69,8 @@ def shot_noise(levels: Tensor, counts: int, generator: Generator) -> Tensor:
     """
     table, start = _tables(counts)
     noise = torch.empty(levels.shape)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    flat = levels.contiguous().numpy().reshape(-1)
-    _look_up(flat, table, start, np.float32(1 / counts), np.uint64(seed), noise.numpy().reshape(-1))
+    flat, seed = levels.contiguous().numpy().reshape(-1), draw_seed(generator)
+    _look_up(flat, table, start, np.float32(1 / counts), seed, noise.numpy().reshape(-1))
     return noise
 
 
@@ -83,7 +84,7 @@ def _look_up(levels, table, start, step, seed, noise):
         here, target = levels[begin : begin + n], noise[begin : begin + n]
         for i in range(n):
             # Eight random bits choose a bin, 23 others between the bin and its alias.
-            mixed = _mixed(seed + np.uint64(begin + i) * _GOLDEN)
+            mixed = random_bits(seed, begin + i)
             place[i] = (np.uint32(here[i]) << np.uint32(8)) | np.uint32(mixed & np.uint64(255))
             bits[i] = np.int32((mixed >> np.uint64(9)) & np.uint64(2**23 - 1))
         for i in range(n):
@@ -94,14 +95,6 @@ def _look_up(levels, table, start, step, seed, noise):
             target[i] = np.float32(alias + kept * (chosen - alias)) * step
         for i in range(n):
             target[i] += start[here[i]]
-
-
-@compiled
-def _mixed(state):
-    """64 random bits of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) at a state of its own."""
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
 
 
 @lru_cache(maxsize=16)
