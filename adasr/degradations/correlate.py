@@ -11,7 +11,7 @@ from torch import Tensor
 from .compiled import compiled
 
 _LOST = 2e-6  # share of a kernel that may be left out: 1/2000 of an 8-bit level
-_PRODUCTS = 130  # multiplications of a pixel by which a Fourier transform has caught up
+_PRODUCTS = 180  # multiplications of a pixel by which a Fourier transform has caught up
 _CHUNK = 2048  # pixels that are computed in one go; they and what they hang on stay in the cache
 # Sides whose transforms are fast; powers of two make lines of memory collide.
 _SIDES = np.array(

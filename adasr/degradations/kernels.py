@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -86,13 +87,39 @@ def sinc_kernels(canvas: int, support: Tensor, cutoff: Tensor) -> Tensor:
     Returns:
         (N, k, k), of the dtype of ``cutoff``.
     """
-    y, x = _grid(canvas, cutoff)
-    radius = (x.square() + y.square()).sqrt()
-    omega = cutoff.view(-1, 1, 1)
-    # The limit at the centre is omega^2 / 4 pi; one pixel stands in for 0 to divide by.
-    away = radius.clamp(min=1.0)
-    ring = omega * torch.special.bessel_j1(omega * away) / (2 * math.pi * away)
-    return _normalized(torch.where(radius > 0, ring, omega.square() / (4 * math.pi)), support)
+    return _normalized(_rings(canvas, cutoff), support)
+
+
+def mixed_kernels(
+    canvas: int,
+    support: Tensor,
+    sigma_x: Tensor,
+    sigma_y: Tensor,
+    theta: Tensor,
+    beta: Tensor,
+    plateau: Tensor,
+    sinc: Tensor,
+    cutoff: Tensor,
+) -> Tensor:
+    """One of the three families for each sample, what they have in common computed once.
+
+    Args:
+        canvas: as for ``gaussian_kernels``, like all that are not named here.
+        support: see there.
+        sigma_x: see there.
+        sigma_y: see there.
+        theta: see there.
+        beta: see there.
+        plateau: (N,) booleans: plateau-shaped.
+        sinc: (N,) booleans: a sinc filter, whatever ``plateau`` says.
+        cutoff: (N,) cut-off frequencies of sinc filters, see ``sinc_kernels``.
+
+    Returns:
+        (N, k, k), of the dtype of ``sigma_x``.
+    """
+    power = _mahalanobis(canvas, sigma_x, sigma_y, theta) ** _column(beta)
+    blur = torch.where(plateau[:, None, None], 1.0 / (1.0 + power), (-0.5 * power).exp())
+    return _normalized(torch.where(sinc[:, None, None], _rings(canvas, cutoff), blur), support)
 
 
 @dataclass(frozen=True)
@@ -163,10 +190,7 @@ class KernelMix:
         sinc = chance(n, self.sinc_prob, generator)
         cutoff = random_cutoff(support, generator, wide=True)
 
-        gaussian = gaussian_kernels(canvas, support, sigma_x, sigma_y, theta, beta)
-        flat = plateau_kernels(canvas, support, sigma_x, sigma_y, theta, beta)
-        blur = torch.where(plateau[:, None, None], flat, gaussian)
-        return torch.where(sinc[:, None, None], sinc_kernels(canvas, support, cutoff), blur)
+        return mixed_kernels(canvas, support, sigma_x, sigma_y, theta, beta, plateau, sinc, cutoff)
 
     @staticmethod
     def _beta(n: int, bounds: Pair, generator: torch.Generator) -> Tensor:
@@ -194,6 +218,25 @@ def random_cutoff(support: Tensor, generator: torch.Generator, wide: bool) -> Te
         # A small kernel cannot hold the ringing of a low cut-off.
         low = torch.where(support >= 13, math.pi / 5, low)
     return uniform(len(support), low, math.pi, generator)
+
+
+def _rings(canvas: int, cutoff: Tensor) -> Tensor:
+    """(N, k, k) sinc filters that do not sum to 1 yet, from their values at each distance."""
+    radius, place = _distances(canvas, cutoff.device, cutoff.dtype)
+    omega = cutoff.view(-1, 1)
+    # The limit at the centre is omega^2 / 4 pi; one pixel stands in for 0 to divide by.
+    away = radius.clamp(min=1.0)
+    ring = omega * torch.special.bessel_j1(omega * away) / (2 * math.pi * away)
+    ring = torch.where(radius > 0, ring, omega.square() / (4 * math.pi))
+    return ring.index_select(1, place).view(-1, canvas, canvas)
+
+
+@lru_cache(maxsize=16)
+def _distances(canvas: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """All distances from the centre of a canvas there are, and (k * k,) which one a pixel has."""
+    side = torch.arange(canvas) - canvas // 2
+    squares, place = (side[:, None] ** 2 + side**2).unique(return_inverse=True)
+    return squares.to(device, dtype).sqrt(), place.flatten().to(device)
 
 
 def _grid(canvas: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,14 @@ def as_float(images: Tensor) -> Tensor:
 
 def quantized(images: Tensor) -> Tensor:
     """Clamped to [0, 1] and rounded to 8 bits."""
-    return (images * 255).round().clamp(0, 255) / 255
+    if images.device.type != "cpu":
+        return (images * 255).round().clamp(0, 255) / 255
+    result = torch.empty(images.shape)
+    flat = images.reshape(1, -1).numpy()
+    levels = np.empty(flat.shape, np.uint8)
+    to_levels(flat, levels)
+    from_levels(levels[None], result.numpy().reshape(1, *flat.shape))
+    return result
 
 
 def add_noise(image: Tensor, noise: Tensor, strength: float) -> Tensor:

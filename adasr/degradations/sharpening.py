@@ -14,7 +14,7 @@ from .correlate import sum_of_products
 from .regions import Region, Span, reach
 
 _STEP = 4  # pixels from sample to sample at the low resolution
-_TAPS = 6  # of the kernel at the low resolution, on each side of its centre
+_TAPS = 5  # of the kernel at the low resolution, on each side of its centre
 _DOWN = np.array([1, 2, 3, 4, 3, 2, 1], np.float32) / 16
 _UP = np.convolve(_DOWN, _DOWN).astype(np.float32)  # a cubic B-spline, sampled
 _DOWN_REACH, _UP_REACH = len(_DOWN) // 2, len(_UP) // 2

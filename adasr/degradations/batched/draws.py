@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..kernels import SMALLEST, KernelMix, gaussian_kernels, plateau_kernels, sinc_kernels
+from ..kernels import SMALLEST, KernelMix, mixed_kernels, sinc_kernels
 from ..pipeline import Process
 from ..resize import MODES
 from ..sampling import parameter_dtype
@@ -109,10 +109,7 @@ def draw_kernels(mix: KernelMix, numbers: Numbers) -> Tensor:
     sinc = numbers.chance(mix.sinc_prob)
     cutoff = draw_cutoff(support, numbers, wide=True)
 
-    gaussian = gaussian_kernels(canvas, support, sigma_x, sigma_y, theta, beta)
-    flat = plateau_kernels(canvas, support, sigma_x, sigma_y, theta, beta)
-    blur = torch.where(plateau[:, None, None], flat, gaussian)
-    return torch.where(sinc[:, None, None], sinc_kernels(canvas, support, cutoff), blur)
+    return mixed_kernels(canvas, support, sigma_x, sigma_y, theta, beta, plateau, sinc, cutoff)
 
 
 def draw_support(canvas: int, numbers: Numbers) -> Tensor:
