@@ -7,6 +7,7 @@ whatever the number of threads.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +20,17 @@ def compiled(function: Callable[..., Any]) -> Any:
     """The function as machine code; for NumPy arrays and numbers."""
     options = {"nogil": True, "fastmath": _MATHS, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        made: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep it in can be written to
         return numba.njit(**options)(function)
+    save = made._cache.save_overload
+
+    def save_if_possible(*args: Any) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the next process compiles it again
+            save(*args)
+
+    made._cache.save_overload = save_if_possible
+    return made
 
 
 @compiled

@@ -117,7 +117,7 @@ def code_part(
     levels = np.empty(image.shape, np.uint8)
     to_levels(image.reshape(3, -1), levels.reshape(3, -1))
     whole = min(max(round(quality), 1), 100)
-    decoded = _bgr_codec(cv2.merge(levels[::-1]), whole, subsampling)
+    decoded = _bgr_codec(cv2.merge(list(levels[::-1])), whole, subsampling)
     height, width = result.shape[1:]
     decoded = decoded[top : top + height, left : left + width]
     from_levels(np.stack(cv2.split(decoded)[::-1]), result)

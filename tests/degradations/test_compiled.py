@@ -1,0 +1,35 @@
+"""Compiled functions work where nothing can be kept on disk."""
+
+from __future__ import annotations
+
+import torch
+from numba.core.caching import IndexDataCacheFile
+
+from adasr.degradations.blur import _reflected
+from adasr.degradations.compiled import compiled, mirrored
+
+
+def _double(value):
+    return 2 * value
+
+
+def test_without_a_folder_to_keep_it_in():
+    names = {}
+    exec("def triple(value): return 3 * value", names)  # no file that a cache could lie beside
+    assert compiled(names["triple"])(3) == 9
+
+
+def test_on_a_full_disk(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "load", lambda *_: None)
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+    assert compiled(_double)(3) == 6
+
+
+def test_mirrored_indices_equal_those_of_torch():
+    for length in (1, 2, 3, 8):
+        index = torch.arange(-20, 21)
+        expected = _reflected(index, length).tolist()
+        assert [mirrored(i, length) for i in index.tolist()] == expected
