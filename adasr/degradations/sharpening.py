@@ -155,7 +155,11 @@ def _blurred_rows(plane, top, left, height, width, rows, columns, kernel):
 
 @compiled
 def _sample(plane, top, left, height, width, first, start, low):
-    """Low samples of a plane, the first of them at row 4 ``first`` and column 4 ``start``."""
+    """Low samples of a plane, the first of them at row 4 ``first`` and column 4 ``start``.
+
+    Those beyond what the caller's pixels hang on, which count for nothing, may lie beyond the
+    plane: they see its border.
+    """
     w = plane.shape[1]
     sums = np.empty(w, np.float32)
     line = np.empty(_STEP * (low.shape[1] - 1) + len(_DOWN), np.float32)
@@ -185,7 +189,7 @@ def _sample(plane, top, left, height, width, first, start, low):
             place = begin + x
             if place < 0 or place >= width:
                 place = mirrored(place, width)
-            line[x] = sums[place - left]
+            line[x] = sums[min(max(place - left, 0), w - 1)]
         for x in range(low.shape[1]):
             total = np.float32(0)
             for t in range(len(_DOWN)):
@@ -195,7 +199,7 @@ def _sample(plane, top, left, height, width, first, start, low):
 
 @compiled
 def _row(plane, y, top, height):
-    return plane[mirrored(y, height) - top]
+    return plane[min(max(mirrored(y, height) - top, 0), len(plane) - 1)]
 
 
 @compiled

@@ -1,7 +1,13 @@
-"""Compiled functions work where nothing can be kept on disk."""
+"""Compiled functions stay inside their arrays, and work where nothing can be kept on disk."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 import torch
 from numba.core.caching import IndexDataCacheFile
 
@@ -33,3 +39,15 @@ def test_mirrored_indices_equal_those_of_torch():
         index = torch.arange(-20, 21)
         expected = _reflected(index, length).tolist()
         assert [mirrored(i, length) for i in index.tolist()] == expected
+
+
+@pytest.mark.slow
+def test_every_index_lies_inside_its_array(tmp_path):
+    """Compiled code does not look; compiled with checks it does, over the tests that use it."""
+    here = Path(__file__).parent
+    names = ("correlate", "frame_degradation", "levels", "properties", "real_esrgan", "resize")
+    files = [str(here / f"test_{name}.py") for name in (*names, "sharpening", "shot_noise")]
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", *files]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
