@@ -429,3 +429,13 @@ def test_a_loss_whose_weights_cannot_be_had_is_named(
     wanted = options(train={"perceptual_opt": {"type": "Offline"}})
     with pytest.raises(OptionError, match=r"train\.perceptual_opt: Offline needs a file that"):
         run_training(wanted, quiet=True)
+
+
+def test_checkpointed_activations_train_the_same_weights(options: MakeOptions) -> None:
+    run_training(options())
+    plain = load_network(folder_of(options()) / "models" / "net_g_8.safetensors").state_dict()
+    run_training(options(name="saving", train={"checkpoint_activations": True}))
+    folder = folder_of(options(name="saving"))
+    saving = load_network(folder / "models" / "net_g_8.safetensors").state_dict()
+    for name, value in plain.items():
+        torch.testing.assert_close(saving[name], value, rtol=1e-5, atol=1e-7)
