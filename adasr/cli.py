@@ -152,7 +152,8 @@ def train(
 @app.command()
 def plot(
     runs: Annotated[
-        list[Path], typer.Argument(help="experiments' folders, or folders of experiments")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="experiments' folders, or folders of experiments"),
     ],
     target: Annotated[Path, typer.Option("-o", "--output", help=".png, .svg or .pdf file")] = Path(
         "curves.png"

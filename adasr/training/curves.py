@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,11 @@ class Run:
     val: Sequence[dict[str, Any]]
 
     def keys(self, kind: str) -> list[str]:
-        """What the records hold of numbers, in order of first appearance."""
+        """What the records hold of finite numbers, in order of first appearance."""
         records = self.train if kind == "train" else self.val
-        found = dict.fromkeys(k for r in records for k, v in r.items() if _is_number(v))
+        found = dict.fromkeys(
+            k for r in records for k, v in r.items() if _is_number(v) and math.isfinite(v)
+        )
         return [key for key in found if key not in _NO_CURVE]
 
     def curve(self, kind: str, key: str) -> Curve:
@@ -117,7 +120,7 @@ def load_runs(paths: Iterable[Path], tell: Callable[[str], None]) -> tuple[list[
             lines = "line is" if broken == 1 else "lines are"
             tell(f"{folder / METRICS_FILE}: {broken} {lines} cut off or damaged and left out.")
         run = Run(name, _sorted(records, "train"), _sorted(records, "val"))
-        if run.train or run.val:
+        if run.keys("train") or run.keys("val"):
             runs.append(run)
         else:
             tell(f"{folder}: holds no metrics yet; it has some after logger.print_freq iterations.")

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from ..errors import OptionError, TrainingError, did_you_mean
 from ..files import atomic_path
@@ -121,11 +121,14 @@ def draw(runs: Sequence[Run], metrics: Sequence[str] = (), look: Look | None = N
     panels = [*losses, *scores, *measures]
     weighted = any(run.weights() for run in runs)
     count = len(panels) + weighted
-    columns = min(_COLUMNS, max(count, 1))
-    rows = -(-count // columns)
+    columns = max(1, min(_COLUMNS, count))
+    rows = max(1, -(-count // columns))
     # A figure of its own: pyplot would keep it, and choose a window system.
     figure = Figure((columns * _WIDTH, rows * _HEIGHT + 0.5), layout="constrained")
-    places = iter([figure.add_subplot(rows, columns, i + 1) for i in range(count)])
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
+    for unused in grid[count:]:
+        unused.remove()
+    places = iter(grid)
     for key in losses:
         _draw_train(next(places), runs, key, look)
     for key in scores:
@@ -137,6 +140,8 @@ def draw(runs: Sequence[Run], metrics: Sequence[str] = (), look: Look | None = N
             weighted = False
     if weighted:
         _draw_weights(next(places), runs, look)
+    if figure.axes and not look.log_x:
+        figure.axes[0].set_xlim(left=0)  # of all: they share their x axis
     _add_legend(figure, runs)
     return figure
 
@@ -167,12 +172,12 @@ def _draw_train(axes: Axes, runs: Sequence[Run], key: str, look: Look) -> None:
     if key not in _TITLES and lowest > 0 and highest > _WIDE * lowest:
         axes.set_yscale("log")
     if key in _FROM_ZERO:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(axes.dataLim.ymax, 0.1))
     if key in _SHARES:
-        axes.set_ylim(top=min(1.0, max(0.1, axes.get_ylim()[1])))
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     if key == "lr":
         axes.ticklabel_format(axis="y", scilimits=(-2, 4))
+        axes.yaxis.get_offset_text().set_fontsize(8)
     _finish(axes, _TITLES.get(key, key), look)
 
 
@@ -263,16 +268,17 @@ def _finish(axes: Axes, title: str, look: Look) -> None:
     axes.grid(color="#e4e4e4", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=8, labelbottom=True)
     if look.log_x:
         axes.set_xscale("log")
-    else:
-        axes.set_xlim(left=0)
-    if look.x == "time":
-        axes.set_xlabel("hours of training", fontsize=8)
-    else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if look.x == "iterations":
         axes.set_xlabel("iteration", fontsize=8)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        axes.set_xlabel("hours of training", fontsize=8)
+        axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _add_legend(figure: Figure, runs: Sequence[Run]) -> None:
