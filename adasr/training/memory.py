@@ -11,14 +11,14 @@ import psutil
 import torch
 
 _MIB = 2**20
-_MOST = 1e-3  # share of the time that looking may take
+_MOST = 2e-3  # share of the time that looking may take
 
 
 class MemoryMeter:
     """Reads the memory of this process, its loader workers and its device.
 
     Counting shared pages once takes the system up to a tenth of a second for a large process, so
-    the host's figure is read anew only when that costs less than a thousandth of the time.
+    the host's figure is read anew only when that costs less than two thousandths of the time.
 
     Args:
         device: where the network is.
