@@ -174,7 +174,7 @@ def _draw_train(axes: Axes, runs: Sequence[Run], key: str, look: Look) -> None:
     if key in _FROM_ZERO:
         axes.set_ylim(0, 1.08 * max(axes.dataLim.ymax, 0.1))
     if key in _SHARES:
-        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     if key == "lr":
         axes.ticklabel_format(axis="y", scilimits=(-2, 4))
         axes.yaxis.get_offset_text().set_fontsize(8)
@@ -244,17 +244,16 @@ def _broad(index: int, runs: Sequence[Run]) -> float:
 def _label_ends(axes: Axes, ends: dict[str, float]) -> None:
     """Names at the right of the lines they mean, moved apart where they would overlap."""
     low, high = axes.get_ylim()
-    step = 0.062 * (high - low)
-    place = low - step
-    placed = []
-    for name, y in sorted(ends.items(), key=lambda end: end[1]):
-        place = max(y, place + step)
-        placed.append((name, place))
-    surplus = max(0.0, place - high)
-    for name, y in placed:
+    names = sorted(ends, key=ends.__getitem__)
+    # In units of the smallest distance; the mean of moving up and moving down keeps it.
+    places = np.array([ends[name] for name in names]) / (0.062 * (high - low))
+    steps = np.arange(len(names))
+    up = np.maximum.accumulate(places - steps) + steps
+    down = np.minimum.accumulate((places - steps)[::-1])[::-1] + steps
+    for name, place in zip(names, (up + down) / 2 * 0.062 * (high - low), strict=True):
         axes.annotate(
             name,
-            (1.01, max(low, y - surplus)),
+            (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=6.5,

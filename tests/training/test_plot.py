@@ -219,6 +219,19 @@ def test_labels_stay_inside_and_the_legend_below(make_run: MakeRun) -> None:
     assert len(styles) == len(names)
 
 
+def test_names_of_recipes_do_not_overlap(make_run: MakeRun) -> None:
+    psnr = {"a": 20.0, "b": 20.01, "c": 20.02, "d": 25.0}
+    scores = {"Set5/psnr": 21.3, **{f"Set5/{name}/psnr": y for name, y in psnr.items()}}
+    figure = drawn(make_run("a", [{"iteration": 1, "kind": "val", **scores}]), recipes=True)
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    assert list(boxes) == ["a", "b", "c", "d"]
+    for lower, upper in (("a", "b"), ("b", "c"), ("c", "d")):
+        assert boxes[upper].y0 >= boxes[lower].y1 - 1
+    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts}
+    assert (places["b"], places["d"]) == pytest.approx((20.01, 25.0))
+
+
 def test_wrong_wishes_are_told_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"cannot draw to .*curves\.gif'\. Use \.png"):
         plot_runs([tmp_path / "none"], tmp_path / "curves.gif")
