@@ -71,6 +71,13 @@ class Layout(StrEnum):
     ESRGAN = "esrgan"
 
 
+class XAxis(StrEnum):
+    """What ``adasr plot`` draws curves over."""
+
+    ITERATIONS = "iterations"
+    TIME = "time"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. A user's mistake is one message, never a traceback."""
     try:
@@ -140,6 +147,37 @@ def train(
 
     result = run_training(_options(opt, overrides), auto_resume)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+@app.command()
+def plot(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="experiments' folders, or folders of experiments"),
+    ],
+    target: Annotated[Path, typer.Option("-o", "--output", help=".png, .svg or .pdf file")] = Path(
+        "curves.png"
+    ),
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metrics", help="metric to draw, e.g. psnr or val/psnr; all by default"),
+    ] = None,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="a thin line for each recipe too")
+    ] = False,
+    x: Annotated[
+        XAxis, typer.Option("--x", help="iterations, or hours of training")
+    ] = XAxis.ITERATIONS,
+    smooth: Annotated[
+        float, typer.Option(min=0, max=0.999, help="weight of the moving average, as TensorBoard's")
+    ] = 0.8,
+    log_x: Annotated[bool, typer.Option("--logx", help="logarithmic x axis")] = False,
+) -> int:
+    """Draw the curves of one or several trainings, running or done, into one picture."""
+    from .training.plot import plot_runs
+
+    drawn = plot_runs(runs, target, metrics or (), x.value, recipes, smooth, log_x, typer.echo)
+    return 0 if drawn else 1
 
 
 @app.command()

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from .data.images import read_rgb, write_image
+from .data.images import read_rgb, to_tensor, write_image
 from .data.prepare import write_sub_images
 from .data.samples import write_samples
 from .degradations.testset import degrade
-from .evaluation.baseline import bicubic
 from .evaluation.build import make_datasets, make_metrics
+from .evaluation.pictures import comparison, side_by_side
 from .evaluation.scores import Evaluation
 from .evaluation.tables import rich_table, write_scores
 from .evaluation.validate import evaluate
-from .files import atomic_path
 from .inference.folder import upscale_folder
 from .inference.upscaler import Upscaler
 from .options import Options, load_options
-from .training.log import read_metrics
+from .training.plot import plot_runs
 from .training.run import run_training
 
 SHOWN_RECIPES = ("blur2", "noise20_jpeg50", "blur2_noise20_jpeg50")
@@ -65,7 +63,8 @@ def run_demo(out: Path, opt: Path) -> int:
     console.print(rich_table([evaluation]))
     _upscale_folder(upscaler, val_files, out, options.scale)
     pictures = _compare(upscaler, val_files, out / "comparison", options.scale)
-    plot = draw_training(read_metrics(folder), out / "training.png")
+    plot = out / "training.png"
+    plot_runs([folder], plot, recipes=True, tell=console.print)
     console.print(
         f"weights      {weights}\n"
         f"scores       {out / 'scores'}\n"
@@ -94,65 +93,16 @@ def _upscale_folder(upscaler: Upscaler, files: Sequence[Path], out: Path, scale:
 
 def _compare(upscaler: Upscaler, files: Sequence[Path], folder: Path, scale: int) -> list[Path]:
     """A labelled picture LQ | bicubic | SR | GT for every image and shown recipe."""
-    interpolate = Upscaler(bicubic(scale), device="cpu")
     written = []
     for path in files:
         gt = read_rgb(path)
         for recipe in SHOWN_RECIPES:
             lq = degrade(gt, recipe, scale, path.stem)
-            panels = {
-                f"LQ ({recipe})": lq.repeat(scale, 0).repeat(scale, 1),
-                "bicubic": interpolate(lq),
-                "adasr": upscaler(lq),
-                "GT": gt,
-            }
+            panels = comparison(to_tensor(lq), to_tensor(upscaler(lq)), to_tensor(gt))
             target = folder / f"{path.stem}_{recipe}.png"
-            write_image(target, side_by_side(panels))
+            write_image(target, side_by_side(panels, f"{path.stem}, {recipe}"))
             written.append(target)
     return written
-
-
-def side_by_side(panels: dict[str, np.ndarray], gap: int = 8, head: int = 24) -> np.ndarray:
-    """Images (H, W, 3) uint8 of one height next to each other, each under its label."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    height = max(panel.shape[0] for panel in panels.values())
-    width = sum(panel.shape[1] + gap for panel in panels.values()) - gap
-    canvas = Image.new("RGB", (width, height + head), "white")
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=14)
-    left = 0
-    for label, panel in panels.items():
-        draw.text((left + 2, 3), label, fill="black", font=font)
-        canvas.paste(Image.fromarray(panel), (left, head))
-        left += panel.shape[1] + gap
-    return np.asarray(canvas)
-
-
-def draw_training(records: Sequence[dict[str, Any]], path: Path) -> Path:
-    """Plot loss and PSNR over the iterations to a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    train = [r for r in records if r["kind"] == "train"]
-    val = [r for r in records if r["kind"] == "val"]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.plot([r["iteration"] for r in train], [r["l_pix"] for r in train])
-    left.set(xlabel="iteration", ylabel="L1 loss", title="training loss")
-    keys = dict.fromkeys(k for r in val for k in r if k.endswith("/psnr"))
-    for key in sorted(keys, key=lambda k: k.count("/")):
-        mean = key.count("/") == 1
-        label = "mean" if mean else key.split("/")[1]
-        points = [(r["iteration"], r[key]) for r in val if key in r]
-        right.plot(*zip(*points, strict=True), label=label, lw=2.5 if mean else 1, marker="o", ms=3)
-    right.set(xlabel="iteration", ylabel="PSNR (dB)", title="validation, averaged weights")
-    right.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    pyplot.close(figure)
-    return path
 
 
 def _verdict(evaluation: Evaluation, console: Console) -> int:

@@ -136,6 +136,8 @@ class ValOptions(Section):
     """Metrics by label, e.g. {psnr: {crop_border: 4}}; the first one chooses the best weights."""
     save_img: bool = False
     """Write the upscaled images."""
+    log_images: Annotated[int, Field(ge=0)] = 4
+    """Crops of each dataset shown in TensorBoard at every validation; 0: none."""
 
 
 class WandbOptions(Section):

@@ -12,8 +12,11 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
+from ..data.images import to_image
 from ..files import write_text
+from .scalars import layout, scalars
 
 
 class WandbRun(Protocol):
@@ -68,6 +71,7 @@ class TrainingLog:
         )
         self._task = self._bar.add_task("", total=total_iter, completed=start_iter, status="")
         self._board = self._wandb = self._file = None
+        self._tags: set[str] = set()
         if not active:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,18 +118,52 @@ class TrainingLog:
         self._bar.update(self._task, completed=iteration, status=status)
 
     def metrics(self, iteration: int, kind: str, values: Mapping[str, Any]) -> None:
-        """One line of ``metrics.jsonl``; numbers go to TensorBoard and W&B as well."""
+        """One line of ``metrics.jsonl``; its numbers go to TensorBoard and W&B as well.
+
+        Args:
+            iteration: 1-based.
+            kind: ``train`` or ``val``.
+            values: numbers; lists of numbers, or names to numbers, such as the sites' weights.
+        """
         if not self.active:
             return
         record = {"iteration": iteration, "kind": kind, "time": round(time.time(), 3), **values}
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        numbers = {f"{kind}/{k}": v for k, v in values.items() if isinstance(v, int | float)}
+        numbers = scalars(kind, values)
         if self._board is not None:
-            for name, value in numbers.items():
-                self._board.add_scalar(name, value, iteration)
+            for tag, value in numbers.items():
+                self._board.add_scalar(tag, value, iteration)
+            if not self._tags.issuperset(numbers):
+                self._tags.update(numbers)
+                self._board.add_custom_scalars(layout(sorted(self._tags)))
         if self._wandb is not None:
             self._wandb.log(numbers, step=iteration)
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether ``images`` has a place to write to."""
+        return self._board is not None or self._wandb is not None
+
+    def images(self, iteration: int, tag: str, pictures: Mapping[str, Tensor]) -> None:
+        """Pictures for TensorBoard and W&B, as ``tag/label``.
+
+        Args:
+            iteration: 1-based.
+            tag: the group they stand in.
+            pictures: label to (3, H, W), float, RGB in [0, 1]; clamped, NaN is black.
+        """
+        if not self.shows_images:
+            return
+        shown = {f"{tag}/{label}": to_image(picture) for label, picture in pictures.items()}
+        if self._board is not None:
+            for name, picture in shown.items():
+                self._board.add_image(name, picture, iteration, dataformats="HWC")
+        if self._wandb is not None:
+            import wandb  # type: ignore[import-not-found]
+
+            logged = {name: wandb.Image(picture) for name, picture in shown.items()}
+            self._wandb.log(logged, step=iteration)
 
     def _say(self, level: int, message: str, style: str) -> None:
         if self.active:
@@ -153,16 +191,26 @@ class TrainingLog:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The records of an experiment's ``metrics.jsonl``; a line cut off by a kill is left out."""
+    return whole_records(folder)[0]
+
+
+def whole_records(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """As ``read_metrics``, and the number of lines that are no record."""
     path = folder / "metrics.jsonl"
     if not path.is_file():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+        return [], 0
+    records, broken = [], 0
+    # A power cut can leave any bytes at the end.
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except json.JSONDecodeError:
-            continue
-    return records
+            record = None
+        if isinstance(record, dict) and isinstance(record.get("iteration"), int):
+            records.append(record)
+        else:
+            broken += bool(line.strip())
+    return records, broken
 
 
 def _drop_after(path: Path, iteration: int) -> None:
