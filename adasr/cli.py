@@ -136,10 +136,22 @@ def train(
     overrides: Overrides = None,
 ) -> int:
     """Train a network as an option YAML says."""
+    from .training.cache import build_cache, wants_cache
     from .training.run import run_training
 
-    result = run_training(_options(opt, overrides), auto_resume)
+    options = _options(opt, overrides)
+    if wants_cache(options):
+        build_cache(options)
+    result = run_training(options, auto_resume)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+@app.command()
+def cache(opt: OptionsFile, overrides: Overrides = None) -> None:
+    """Build the cache of decoded images that an option YAML's training set asks for."""
+    from .training.cache import build_cache
+
+    build_cache(_options(opt, overrides))
 
 
 @app.command()
