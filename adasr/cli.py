@@ -89,6 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _failed(f"{place}{error.strerror or error}.", 1)
     except (RuntimeError, MemoryError) as error:
+        if str(error).startswith("DataLoader worker"):  # torch's, wherever the run is just then
+            return _failed(
+                f"a process that loads images has ended ({error.args[0].splitlines()[0]}). Mostly "
+                "memory has run out: lower datasets.train.num_worker_per_gpu. Go on with "
+                "--auto-resume; what was saved is untouched.",
+                1,
+            )
         if not _out_of_memory(error):
             raise
         return _failed(

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+CONTAINER = Path("/sys/fs/cgroup")
 _UNKNOWN = 2 * 2**30  # where the system does not say
 
 
@@ -26,7 +27,7 @@ def _system_bytes() -> int:
 
 def _container_bytes() -> int:
     """What the container's limit leaves (cgroup version 2, then 1)."""
-    root = Path("/sys/fs/cgroup")
+    root = CONTAINER
     for folder, limit, used in (
         (root, "memory.max", "memory.current"),
         (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),

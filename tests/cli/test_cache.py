@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,27 @@ def test_wrong_values(recipe: Recipe, own_images, capsys):
     datasets = train_set(own_images, cache="ram", cache_dir="x")
     assert main(["train", "-opt", str(recipe(datasets=datasets))]) == 2
     assert "cache_dir" in capsys.readouterr().err
+
+
+def test_a_killed_worker_is_told_in_a_sentence(
+    recipe: Recipe, own_images, tmp_path, capsys, monkeypatch
+):
+    """As the system does when memory runs out."""
+    save = Trainer.save
+
+    def save_and_kill(self: Trainer) -> None:
+        save(self)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    monkeypatch.setattr(Trainer, "save", save_and_kill)
+    train = {"total_iter": 40, "precision": "fp32"}
+    file = recipe(datasets=train_set(own_images), train=train)
+    assert main(["train", "-opt", str(file)]) == 1
+    message = capsys.readouterr().err
+    assert "process that loads images has ended (DataLoader worker" in message
+    assert "--auto-resume" in message and "Traceback" not in message
+    assert newest_state(tmp_path / "experiments" / "run" / "training_states", print)[1] is not None
 
 
 def test_a_folder_lost_in_mid_run_leaves_the_checkpoint(
