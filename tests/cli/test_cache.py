@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 import torch
 
 from adasr.cli import main
-from adasr.training.checkpoint import newest_state
-from adasr.training.trainer import Trainer
 from adasr.weights import load_network
 
 Recipe = Callable[..., Path]
@@ -75,43 +72,3 @@ def test_wrong_values(recipe: Recipe, own_images, capsys):
     datasets = train_set(own_images, cache="ram", cache_dir="x")
     assert main(["train", "-opt", str(recipe(datasets=datasets))]) == 2
     assert "cache_dir" in capsys.readouterr().err
-
-
-def test_a_killed_worker_is_told_in_a_sentence(
-    recipe: Recipe, own_images, tmp_path, capsys, monkeypatch
-):
-    """As the system does when memory runs out."""
-    save = Trainer.save
-
-    def save_and_kill(self: Trainer) -> None:
-        save(self)
-        for child in multiprocessing.active_children():
-            child.kill()
-
-    monkeypatch.setattr(Trainer, "save", save_and_kill)
-    train = {"total_iter": 40, "precision": "fp32"}
-    file = recipe(datasets=train_set(own_images), train=train)
-    assert main(["train", "-opt", str(file)]) == 1
-    message = capsys.readouterr().err
-    assert "process that loads images has ended (DataLoader worker" in message
-    assert "--auto-resume" in message and "Traceback" not in message
-    assert newest_state(tmp_path / "experiments" / "run" / "training_states", print)[1] is not None
-
-
-def test_a_folder_lost_in_mid_run_leaves_the_checkpoint(
-    recipe: Recipe, own_images, tmp_path, capsys, monkeypatch
-):
-    save = Trainer.save
-
-    def save_and_lose(self: Trainer) -> None:
-        save(self)
-        shutil.rmtree(own_images, ignore_errors=True)
-
-    monkeypatch.setattr(Trainer, "save", save_and_lose)
-    train = {"total_iter": 40, "precision": "fp32"}
-    file = recipe(datasets=train_set(own_images), train=train)
-    assert main(["train", "-opt", str(file)]) != 0
-    message = capsys.readouterr().err
-    assert f"{own_images}: has disappeared" in message and "Traceback" not in message
-    _, state = newest_state(tmp_path / "experiments" / "run" / "training_states", print)
-    assert state is not None and state["iteration"] >= 4

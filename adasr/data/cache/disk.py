@@ -84,6 +84,7 @@ class DiskCache:
         held = self._held()
         if held is None or self._changed(held, stamps):
             return False
+        held.forget_sources()
         self._pixels = held
         return True
 
@@ -157,6 +158,7 @@ class DiskCache:
                     pass
                 writer.finish(self.files, stamps, self.eight_bit)
             self._pixels = PixelFile(self.path)
+            self._pixels.forget_sources()
         except OSError as error:
             problem = f"cannot be written ({error.strerror or error})"
             raise DatasetError(self.path, problem, _ELSEWHERE) from None
