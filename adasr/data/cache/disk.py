@@ -101,7 +101,7 @@ class DiskCache:
             return "the list of images has changed"
         changed = np.flatnonzero((stamps != held.stamps).any(axis=1))
         named = ", ".join(self.files.name(int(i)) for i in changed[:3])
-        return f"{len(changed)} images have changed ({named})" if len(changed) else ""
+        return f"{len(changed)} of {len(stamps)} images changed ({named})" if len(changed) else ""
 
     @contextlib.contextmanager
     def _only_builder(self, tell: Told) -> Iterator[None]:

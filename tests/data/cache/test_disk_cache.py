@@ -71,12 +71,12 @@ def test_changed_images_alone_are_decoded_again(folder: Path, monkeypatch, numbe
     seen = decoded_by(monkeypatch)
     write_image(folder / "img3.png", numbered(9))
     dataset, told = opened(folder)
-    assert told[0] == "cache: 1 images have changed (img3.png); it is built again"
+    assert told[0] == "cache: 1 of 6 images changed (img3.png); it is built again"
     assert seen == [3] and dataset[(3, 0)]["gt"][0].unique().tolist() == [90]
     seen.clear()
     # A touched file may be another one of the same size.
     os.utime(folder / "img0.png", ns=(1, 1))
-    assert opened(folder)[1][0].startswith("cache: 1 images have changed (img0.png)")
+    assert opened(folder)[1][0].startswith("cache: 1 of 6 images changed (img0.png)")
     assert seen == [0]
 
 
@@ -161,6 +161,29 @@ def test_disk_full_while_it_is_built(folder: Path, monkeypatch):
     assert [p for p in (folder / ".adasr_cache").iterdir() if p.suffix == ".adasr"] == []
     monkeypatch.undo()
     assert len(opened(folder)[1]) == 1
+
+
+def _open_limited(folder: str, told: list) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    try:
+        ImageFolder(folder, 16, 4, cache="disk").open_cache()
+    except DatasetError as error:
+        told.append(str(error))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits of files on Windows")
+def test_a_write_that_the_system_refuses(folder: Path):
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager:
+        told = manager.list()
+        run = context.Process(target=_open_limited, args=[str(folder), told])
+        run.start()
+        run.join()
+        assert run.exitcode == 0 and len(told) == 1
+        assert ".adasr: cannot be written (File too large). Free some space" in told[0]
+    assert list((folder / ".adasr_cache").glob("*.adasr")) == []
 
 
 def test_a_place_that_cannot_be_written(folder: Path, tmp_path: Path):
