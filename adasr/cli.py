@@ -96,6 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _failed(f"{place}{error.strerror or error}.", 1)
     except (RuntimeError, MemoryError) as error:
+        if str(error).startswith("DataLoader worker"):  # torch's, wherever the run is just then
+            return _failed(
+                f"a process that loads images has ended ({error.args[0].splitlines()[0]}). Mostly "
+                "memory has run out: lower datasets.train.num_worker_per_gpu. Go on with "
+                "--auto-resume; what was saved is untouched.",
+                1,
+            )
         if not _out_of_memory(error):
             raise
         return _failed(
@@ -143,9 +150,13 @@ def train(
     overrides: Overrides = None,
 ) -> int:
     """Train a network as an option YAML says."""
+    from .training.cache import build_cache, wants_cache
     from .training.run import run_training
 
-    result = run_training(_options(opt, overrides), auto_resume)
+    options = _options(opt, overrides)
+    if wants_cache(options):
+        build_cache(options)
+    result = run_training(options, auto_resume)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
@@ -178,6 +189,14 @@ def plot(
 
     drawn = plot_runs(runs, target, metrics or (), x.value, recipes, smooth, log_x, typer.echo)
     return 0 if drawn else 1
+
+
+@app.command()
+def cache(opt: OptionsFile, overrides: Overrides = None) -> None:
+    """Build the cache of decoded images that an option YAML's training set asks for."""
+    from .training.cache import build_cache
+
+    build_cache(_options(opt, overrides))
 
 
 @app.command()

@@ -48,3 +48,30 @@ def test_degradation_on_the_device(basicsr):
     assert found["ratio"] > 0
     for batch in ("2", "4"):
         assert found["batches"][batch]["share_of_step"]["adasr, batched on the device"] > 0
+
+
+@pytest.mark.slow
+def test_listing():
+    found = _run("listing.py", "--files", "3000", "--rounds", "1")
+    assert found["files"] == 3000
+    assert found["ratio"] > 0
+    assert set(found["memory"]) == set(found["medians_s"]) == {"adasr", "pathlib"}
+
+
+@pytest.mark.slow
+def test_loading(basicsr, images):
+    tiny = ["--batch", "2", "--batches", "1", "--rounds", "1", "--data", str(images)]
+    found = _run("loading.py", *tiny)
+    assert found["ratio"] > 0 and found["ratio_without_cache"] > 0
+    assert len(found["batches_per_second"]) == 5
+    assert found["images"] == 5 and found["mib"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["none", "ram", "disk"])
+def test_soak(images, cache):
+    tiny = ["--iterations", "10", "--batch", "2", "--data", str(images), "--cache", cache]
+    found = _run("soak.py", *tiny)
+    assert list(found["points"]) == ["1", "5", "10"]
+    assert all(len(held["workers"]) == 1 for held in found["points"].values())
+    assert found["ratio"] > 0

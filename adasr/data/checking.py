@@ -13,6 +13,7 @@ from .images import read_image
 from .listing import Problem
 
 Progress = Callable[[int, int], None]  # (files done, files in all)
+Told = Callable[[str], None]  # takes a line for a person
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -91,6 +91,20 @@ def shape_of(file: BinaryIO, path: Path) -> tuple[int, int, int]:
     return height, width, 1 if image.mode in ("1", "L", "F") or image.mode[:1] == "I" else 3
 
 
+def pixel_count(file: BinaryIO, path: Path) -> int:
+    """H x W of what ``decode`` would return, from the header alone.
+
+    Raises:
+        ImageReadError: the header is no image's.
+    """
+    try:
+        width, height = _open(file).size
+    except Exception:  # see shape_of
+        file.seek(0)
+        height, width = shape_of(file, path)[:2]
+    return height * width
+
+
 def _open(file: BinaryIO) -> Image.Image:
     # The limit is a global of Pillow's. The header takes microseconds, so it is held for no longer.
     with _limit_lock:

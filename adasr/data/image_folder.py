@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from torch.utils.data import Dataset
 from ..errors import OptionError
 from ..pixels import to_eight_bit
 from ..registry import DATASET_REGISTRY
-from .checking import Progress, check_files
+from .checking import Progress, Told, check_files
 from .crops import draw_crop, pad_to
 from .images import read_rgb, to_tensor
 from .listing import Problem, find_images, load_or_next
+from .reading import CacheKind, faults, make_reader
 
 
 @DATASET_REGISTRY.register()
@@ -40,9 +43,12 @@ class ImageFolder(Dataset[dict[str, Any]]):
         use_rot: turn crops by quarters.
         recursive: search sub-folders too.
         dataset_enlarge_ratio: how often each image counts per epoch.
+        cache: keep decoded images: none, ram (in memory, as they are first read), or disk (in a
+            file made beforehand, see ``adasr cache``).
+        cache_dir: folder of that file; none: .adasr_cache in the first folder of images.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: a value out of range, or a ``cache_dir`` that no cache wants.
         DatasetError: a folder is missing or empty, or ``meta_info`` names a missing file.
     """
 
@@ -57,6 +63,8 @@ class ImageFolder(Dataset[dict[str, Any]]):
         use_rot: bool = True,
         recursive: bool = True,
         dataset_enlarge_ratio: int = 1,
+        cache: CacheKind = "none",
+        cache_dir: str | None = None,
     ) -> None:
         check_crop(gt_size, scale)
         if frame < 0:
@@ -69,7 +77,9 @@ class ImageFolder(Dataset[dict[str, Any]]):
         if not roots:
             raise OptionError("names no folder.", ("dataroot_gt",), "Give at least one.")
         self.roots = [Path(root).expanduser() for root in roots]
-        self.files = [f for root in self.roots for f in find_images(root, meta_info, recursive)]
+        lists = [find_images(root, meta_info, recursive) for root in self.roots]
+        self.files = functools.reduce(operator.add, lists)
+        self._read = make_reader(self.files, cache, cache_dir)
         self.gt_size, self.frame = gt_size, max(gt_size, frame)
         self.use_hflip, self.use_rot = use_hflip, use_rot
         self.enlarge_ratio = dataset_enlarge_ratio
@@ -85,19 +95,30 @@ class ImageFolder(Dataset[dict[str, Any]]):
         item, skipped = load_or_next(
             lambda i: self._crop(i, seed), index % len(self.files), len(self.files), self.roots[0]
         )
-        return {**item, "skipped": skipped}
+        return {**item, "skipped": [*skipped, *faults(self._read)]}
+
+    def open_cache(self, on_done: Progress | None = None, tell: Told | None = None) -> None:
+        """Get the cache ready, before worker processes start; it is built where it is missing.
+
+        Args:
+            on_done: called with (images done, images in all) while it is built.
+            tell: takes a line on what was found and done.
+
+        Raises:
+            DatasetError: it does not fit into the memory or on the disk, or cannot be written.
+        """
+        self._read.open(on_done, tell)
 
     def problems(self, on_done: Progress | None = None) -> list[Problem]:
         """(path, problem) of every file that cannot be decoded."""
         return check_files(self.files, on_done)
 
     def _crop(self, index: int, seed: int) -> dict[str, str | torch.Tensor]:
-        path = self.files[index]
-        image = pad_to(read_rgb(path), self.frame)
+        image = pad_to(self._read(index), self.frame)
         height, width = image.shape[:2]
         crop = draw_crop(seed, height, width, self.frame, self.use_hflip, self.use_rot)
         frame = to_eight_bit(crop.apply(image)).transpose(2, 0, 1)
-        return {"gt": torch.from_numpy(np.array(frame, order="C")), "path": str(path)}
+        return {"gt": torch.from_numpy(np.array(frame, order="C")), "path": str(self.files[index])}
 
 
 def check_crop(gt_size: int, scale: int) -> None:

@@ -6,9 +6,6 @@ tensor (C, H, W) in [0, 1].
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +13,16 @@ import cv2
 import numpy as np
 import torch
 
-from ..errors import DatasetError, ImageReadError, ImageWriteError
+from ..errors import ImageReadError, ImageWriteError
 from ..files import write_bytes
-from .decoding import decode, shape_of
+from .decoding import decode, pixel_count, shape_of
+from .walking import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from .walking import list_images as list_images
 
-IMAGE_SUFFIXES = frozenset(
-    suffix
-    for family in (".png .jpg .jpeg .jpe .webp .bmp", ".tif .tiff .gif .jp2 .ppm .pgm .pbm .pnm")
-    for suffix in family.split()
-)
 WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 _MAX_SIDE = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}  # libwebp's and libjpeg's limits
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
-
-
-def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
-    """The image files of a folder by suffix, in natural order (img2 before img10).
-
-    Hidden files and folders are left out; links to folders are followed.
-
-    Args:
-        folder: where to look.
-        recursive: whether sub-folders count too.
-
-    Raises:
-        DatasetError: the folder is missing, is no folder, cannot be read or holds no image.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise DatasetError(folder, "does not exist", "Check the path; see datasets/README.md.")
-    if not folder.is_dir():
-        raise DatasetError(folder, "is a file, not a folder", "Give the folder that holds it.")
-    try:
-        files = sorted(_walk(folder, recursive), key=lambda f: natural_key(f.relative_to(folder)))
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-        raise DatasetError(error.filename or folder, problem, "Check its permissions.") from None
-    if not files:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        deeper = "" if recursive else " or its sub-folders are not searched"
-        raise DatasetError(folder, "holds no image", f"The suffix must be one of {known}{deeper}.")
-    return files
-
-
-def natural_key(path: Path) -> tuple[Any, ...]:
-    """Sort key under which numbers inside names count as numbers; unique for every path."""
-    text = path.as_posix()
-    parts = re.split(r"([0-9]+)", text.casefold())
-    # re.split alternates text and digits, so equal positions always compare equal types.
-    return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), text
-
-
-def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    seen = {os.path.realpath(folder)}  # a link to a parent must not loop
-    for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        for name in names:
-            path = Path(place, name)
-            if name[0] != "." and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                yield path
-        real = {f: os.path.realpath(Path(place, f)) for f in sorted(folders) if f[0] != "."}
-        folders[:] = [f for f, r in real.items() if recursive and r not in seen]
-        seen.update(real[f] for f in folders)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -130,6 +72,20 @@ def image_shape(path: str | Path) -> tuple[int, int, int]:
 def image_size(path: str | Path) -> tuple[int, int]:
     """(H, W) after orientation, from the header alone; see ``image_shape``."""
     return image_shape(path)[:2]
+
+
+def image_area(path: str | Path) -> int:
+    """H x W from the header alone, faster than ``image_size`` since orientation does not matter.
+
+    Raises:
+        ImageReadError: as ``image_shape``.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return pixel_count(file, path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: OSError) -> ImageReadError:

@@ -95,7 +95,8 @@ def train_loader(
     """An endless loader of collated training items, see ``IterationSampler`` and ``collate``.
 
     It draws nothing from torch's global random state. Workers are pinned to one thread each and
-    leave Ctrl-C and SIGTERM to the main process.
+    leave Ctrl-C and SIGTERM to the main process. A cache of the data set is opened first, so that
+    they share it.
 
     Args:
         dataset: takes ``(index, seed)`` and has a length.
@@ -109,10 +110,14 @@ def train_loader(
 
     Raises:
         OptionError: a value out of range.
+        DatasetError: the data set's cache cannot be had.
     """
     if num_workers < 0:
         raise OptionError(f"must not be negative, got {num_workers}.", ("num_workers",))
     assert isinstance(dataset, Sized)
+    open_cache = getattr(dataset, "open_cache", None)
+    if open_cache is not None:
+        open_cache()
     sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
     return _Loader(
         _Guarded(dataset),

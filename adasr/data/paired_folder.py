@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from pathlib import Path, PurePosixPath
+import functools
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch.utils.data import Dataset
 
 from ..errors import DatasetError, ImageReadError, OptionError
 from ..registry import DATASET_REGISTRY
-from .checking import Progress, check_files
+from .checking import Progress, Told, check_files
 from .crops import draw_crop
 from .image_folder import check_crop
-from .images import image_size, list_images, read_rgb, to_tensor
+from .images import image_size, to_tensor
 from .listing import Problem, find_images, load_or_next, relative_names
+from .path_list import PathList
+from .reading import CacheKind, Decoder, Reader, faults, make_reader
+from .walking import image_names
 
 
 @DATASET_REGISTRY.register()
@@ -38,9 +42,12 @@ class PairedFolder(Dataset[dict[str, Any]]):
         use_hflip: mirror half of the crops.
         use_rot: turn crops by quarters.
         recursive: search sub-folders too.
+        cache: keep decoded images of 8 bits: none, ram (in memory, as they are first read), or
+            disk (in files made beforehand, see ``adasr cache``).
+        cache_dir: folder of those files; none: .adasr_cache in each of both folders.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: a value out of range, or a ``cache_dir`` that no cache wants.
         DatasetError: a folder is missing or empty, a GT image has no LQ image or several, or the
             first pair's sizes do not fit the scale.
     """
@@ -56,6 +63,8 @@ class PairedFolder(Dataset[dict[str, Any]]):
         use_hflip: bool = True,
         use_rot: bool = True,
         recursive: bool = True,
+        cache: CacheKind = "none",
+        cache_dir: str | None = None,
     ) -> None:
         if gt_size is not None:
             check_crop(gt_size, scale)
@@ -63,7 +72,8 @@ class PairedFolder(Dataset[dict[str, Any]]):
         self.root, self.root_lq = Path(dataroot_gt).expanduser(), Path(dataroot_lq).expanduser()
         self.files = find_images(self.root, meta_info, recursive)
         self.files_lq = _partners(self.files, self.root, self.root_lq, filename_tmpl, recursive)
-        self.names = relative_names(self.files, self.root)
+        self._read_gt = make_reader(self.files, cache, cache_dir, eight_bit=False)
+        self._read_lq = make_reader(self.files_lq, cache, cache_dir, eight_bit=False, label="lq")
         self.scale, self.gt_size = scale, gt_size
         self.use_hflip, self.use_rot = use_hflip, use_rot
         if problem := self._size_problem(0):
@@ -81,7 +91,17 @@ class PairedFolder(Dataset[dict[str, Any]]):
         item, skipped = load_or_next(
             lambda i: self._crop(i, seed, size), index % len(self), len(self), self.root
         )
-        return {**item, "skipped": skipped}
+        return {**item, "skipped": [*skipped, *faults(self._read_gt, self._read_lq)]}
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The pairs' names; made when they are wanted, for training does without."""
+        return relative_names(self.files, self.root)
+
+    def open_cache(self, on_done: Progress | None = None, tell: Told | None = None) -> None:
+        """Get the caches ready, see ``ImageFolder.open_cache``."""
+        self._read_gt.open(on_done, tell)
+        self._read_lq.open(on_done, tell)
 
     def problems(self, on_done: Progress | None = None) -> list[Problem]:
         """(path, problem) of every file that cannot be decoded and every pair that does not fit."""
@@ -111,14 +131,14 @@ class PairedFolder(Dataset[dict[str, Any]]):
         hint = "Check the scale, and that dataroot_gt and dataroot_lq belong together."
         return self.files[index], problem, hint
 
-    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        gt, lq = read_rgb(self.files[index]), read_rgb(self.files_lq[index])
+    def _pair(self, index: int, read_gt: Reader, read_lq: Reader) -> tuple[np.ndarray, np.ndarray]:
+        gt, lq = read_gt(index), read_lq(index)
         if problem := self._misfit(index, gt.shape[:2], lq.shape[:2]):
             raise DatasetError(*problem)
         return gt[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale], lq
 
     def _whole(self, index: int) -> dict[str, Any]:
-        gt, lq = self._read(index)
+        gt, lq = self._pair(index, Decoder(self.files), Decoder(self.files_lq))
         return {
             "lq": to_tensor(lq),
             "gt": to_tensor(gt),
@@ -128,7 +148,7 @@ class PairedFolder(Dataset[dict[str, Any]]):
         }
 
     def _crop(self, index: int, seed: int, gt_size: int) -> dict[str, Any]:
-        gt, lq = self._read(index)
+        gt, lq = self._pair(index, self._read_gt, self._read_lq)
         (height, width), size = lq.shape[:2], gt_size // self.scale
         if min(height, width) < size:
             problem = f"({gt.shape[1]}x{gt.shape[0]}) is smaller than gt_size {gt_size}"
@@ -155,24 +175,32 @@ def _check_template(template: str) -> None:
 
 
 def _partners(
-    files: list[Path], root: Path, root_lq: Path, template: str, recursive: bool
-) -> list[Path]:
+    files: PathList, root: Path, root_lq: Path, template: str, recursive: bool
+) -> PathList:
     """The LQ file of each GT file; one with GT's suffix goes before others of that name."""
-    known: dict[str, list[Path]] = defaultdict(list)
-    for file in list_images(root_lq, recursive):
-        known[file.relative_to(root_lq).with_suffix("").as_posix()].append(file)
-    partners = []
-    for file in files:
-        relative = file.relative_to(root)
-        # str, not with_suffix: a stem such as "0.5" must keep its dot.
-        name = str(PurePosixPath(relative.parent.as_posix()) / template.format(relative.stem))
-        found = known.get(name, [])
-        same = [f for f in found if f.suffix == file.suffix]
-        if not found:
-            hint = f"Expected '{name}' with any image suffix; check filename_tmpl."
-            raise DatasetError(file, f"has no LQ image in {root_lq}", hint)
-        if len(found) > 1 and not same:
-            both = ", ".join(f.name for f in found)
-            raise DatasetError(file, f"has several LQ images ({both})", "Remove all but one.")
-        partners.append((same or found)[0])
-    return partners
+    known: dict[str, str | list[str]] = {}  # a list for the few that have several
+    for name in image_names(root_lq, recursive):
+        stem = os.path.splitext(name)[0]  # noqa: PTH122  a million of them
+        held = known.setdefault(stem, name)
+        if held is not name:
+            known[stem] = [*([held] if isinstance(held, str) else held), name]
+    return PathList(root_lq, (_partner(n, known, root, root_lq, template) for n in files.names()))
+
+
+def _partner(
+    name: str, known: dict[str, str | list[str]], root: Path, root_lq: Path, template: str
+) -> str:
+    folder, _, file = name.rpartition("/")
+    stem, suffix = os.path.splitext(file)  # noqa: PTH122  keeps the dot of a stem such as "0.5"
+    wanted = "/".join(filter(None, [folder, template.format(stem)]))
+    found = known.get(wanted)
+    if isinstance(found, str):
+        return found
+    if found is None:
+        hint = f"Expected '{wanted}' with any image suffix; check filename_tmpl."
+        raise DatasetError(root / name, f"has no LQ image in {root_lq}", hint)
+    same = [f for f in found if f.endswith(suffix)]
+    if not same:
+        both = ", ".join(f.rpartition("/")[2] for f in found)
+        raise DatasetError(root / name, f"has several LQ images ({both})", "Remove all but one.")
+    return same[0]

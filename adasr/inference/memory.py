@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..memory import free_memory
+
 # A layer's input and output are rarely all that lives at a time: residual branches, workspaces of
 # convolutions and what the allocator keeps come on top.
 _SLACK = 2.0
 _WORKSPACE = 2048
-_UNKNOWN = 2 * 2**30  # where the system does not say
 
 
 def available_bytes(device: torch.device) -> int:
@@ -25,7 +23,7 @@ def available_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + cached
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(_system_bytes(), _container_bytes())
+    return free_memory()
 
 
 def bytes_per_pixel(net: nn.Module, run: Callable[[Tensor], Tensor], probe: Tensor) -> float:
@@ -69,25 +67,3 @@ def _bytes(value: Any) -> int:
     if isinstance(value, tuple | list):
         return sum(map(_bytes, value))
     return 0
-
-
-def _system_bytes() -> int:
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(line.split()[1]) * 1024
-    with suppress(AttributeError, OSError, ValueError):  # macOS tells the whole, not what is free
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return _UNKNOWN
-
-
-def _container_bytes() -> int:
-    """What the container's limit leaves (cgroup version 2, then 1)."""
-    root = Path("/sys/fs/cgroup")
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        with suppress(OSError, ValueError):
-            return max(0, int((root / limit).read_text()) - int((root / used).read_text()))
-    return 2**62

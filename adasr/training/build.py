@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..data.loader import train_loader
 from ..errors import OptionError
 from ..evaluation.build import make_datasets, make_metrics
+from ..evaluation.pictures import CropSheet
 from ..evaluation.scores import Evaluation
 from ..evaluation.validate import evaluate
 from ..losses.alignment import FeatureAlignment
@@ -206,13 +207,19 @@ def make_validator(options: Options, folder: Path, log: TrainingLog) -> Validate
         log.warn("no metric can be had here; going on without validation.")
         return None
     save_img = options.val.save_img
+    log_images = options.val.log_images if log.shows_images else 0
 
     def validate(network: nn.Module, iteration: int) -> tuple[dict[str, float], float]:
         scores: dict[str, float] = {}
         found: list[Evaluation] = []
         for name, dataset in datasets.items():
             place = folder / "visualization" / str(iteration) / name if save_img else None
-            result = evaluate(network, dataset, metrics, save_dir=place, dataset_name=name)
+            sheet = CropSheet(log_images)
+            result = evaluate(
+                network, dataset, metrics, save_dir=place, on_image=sheet, dataset_name=name
+            )
+            if (picture := sheet.picture()) is not None:
+                log.images(iteration, "images", {name: picture})
             for image, problem in result.failures.items():
                 log.warn(f"{name}: {image}: {problem}")
             for label in metrics:

@@ -33,6 +33,7 @@ from .ema import EMA
 from .finite import FiniteWatch
 from .log import TrainingLog
 from .lr import LearningRate, learning_rate
+from .memory import MemoryMeter
 from .meter import Meter, status
 from .rematerialize import checkpoint_activations
 from .settings import TrainingResult, TrainSettings
@@ -139,6 +140,7 @@ class Trainer:
         self.model.train()
         self.watch = FiniteWatch(accelerator, self.optimizer, log.warn, folder)
         self.result, self.meter = TrainingResult(0), Meter()
+        self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
         self._saved_random_state: dict[str, Any] | None = None
 
@@ -286,10 +288,14 @@ class Trainer:
         means = cast(Tensor, self.accelerator.reduce(torch.stack(list(losses.values())), "mean"))
         values = dict(zip(losses, means.tolist(), strict=True))
         speed = self.meter.read()
-        weights = [site.weight for site in self.sites]
+        weights = {site.name: site.weight for site in self.sites}
         rate = self.optimizer.param_groups[0]["lr"]
-        self.log.metrics(iteration, "train", {**values, "lr": rate, **speed, "weights": weights})
-        told = status(values, speed, self.result.scores, weights)
+        self.log.metrics(
+            iteration,
+            "train",
+            {**values, "lr": rate, **speed, **self.memory.read(), "weights": weights},
+        )
+        told = status(values, speed, self.result.scores, list(weights.values()))
         self.log.progress(iteration, told)
         remaining = (self.settings.total_iter - iteration) / speed["iterations_per_second"]
         if not self.log.console.is_terminal:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adasr.data.images import list_images
 from adasr.data.listing import find_images, load_or_next, read_meta_info, relative_names
+from adasr.data.path_list import PathList
+from adasr.data.walking import _sort_key
 from adasr.errors import DatasetError, ImageReadError
 
 
@@ -35,6 +43,92 @@ def test_names_that_differ_in_case_or_zeros_keep_one_order(tmp_path):
     listed = names(list_images(tmp_path), tmp_path)
     assert sorted(listed) == ["A1.png", "a01.png", "a1.png"]
     assert listed == names(list_images(tmp_path), tmp_path)
+
+
+def natural_key(path: Path) -> tuple:
+    """Natural order, written down directly."""
+    text = path.as_posix()
+    parts = re.split(r"([0-9]+)", text.casefold())
+    return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), text
+
+
+NAMES = st.text("a b0123456789.-_Zß日é", min_size=1, max_size=9).filter(
+    lambda name: name[0] != "." and not name.isspace()
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=2, max_size=8))
+def test_natural_order_of_any_names(paths):
+    found = ["/".join(parts) + ".png" for parts in paths]
+    assert sorted(found, key=_sort_key) == sorted(found, key=lambda f: natural_key(Path(f)))
+
+
+def make_files(root: Path, count: int) -> None:
+    for number in range(0, count, 1000):
+        folder = root / f"part{number // 1000 * 7 % 20}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(number, min(number + 1000, count)):
+            os.close(os.open(folder / f"img_{i}.png", os.O_CREAT))
+
+
+def check_listing(root: Path, count: int) -> None:
+    make_files(root, count)
+    tracemalloc.start()
+    files = find_images(root)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(files) == count
+    wanted = sorted(root.rglob("*.png"), key=lambda f: natural_key(f.relative_to(root)))
+    assert all(a == b for a, b in zip(files, wanted, strict=True))
+    # Paths take about 300 bytes each.
+    assert held / count < 60 and len(pickle.dumps(files)) / count < 60
+
+
+def test_many_files_in_the_memory_of_their_names(tmp_path):
+    check_listing(tmp_path, 2000)
+
+
+@pytest.mark.slow
+def test_very_many_files(tmp_path):
+    check_listing(tmp_path, 20_000)
+
+
+def test_listing_asks_the_system_about_links_alone(tmp_path, monkeypatch):
+    make_files(tmp_path, 50)
+    (tmp_path / "link.png").symlink_to(tmp_path / "part0" / "img_3.png")
+    asked = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda *a, **k: (asked.append(a), stat(*a, **k))[1])
+    assert len(find_images(tmp_path)) == 51
+    assert len(asked) < 10
+
+
+def test_a_list_of_paths_is_a_sequence(tmp_path):
+    one, two = PathList(tmp_path / "a", ["x.png", "y/ü.png"]), PathList(tmp_path / "b", ["z.png"])
+    joined = one + two
+    wanted = [tmp_path / "a" / "x.png", tmp_path / "a" / "y" / "ü.png", tmp_path / "b" / "z.png"]
+    assert joined == wanted and list(joined) == wanted and joined[1:] == wanted[1:]
+    assert joined[-1] == wanted[-1] and wanted[2] in joined and joined.index(wanted[2]) == 2
+    assert pickle.loads(pickle.dumps(joined)) == joined != one
+    assert PathList.from_arrays(joined.arrays()) == joined
+    assert (one + two + one)[4] == wanted[1]
+    with pytest.raises(IndexError):
+        joined[3]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text on Windows")
+def test_names_that_are_no_text(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.png")
+    (tmp_path / name).touch()
+    assert find_images(tmp_path) == [tmp_path / name]
+
+
+def test_links_to_themselves_and_to_nothing(tmp_path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    assert find_images(tmp_path) == [tmp_path / "a.png"]
 
 
 def test_hidden_and_other_files_are_left_out(tmp_path):
@@ -109,3 +203,44 @@ def test_next_usable_item_wraps_around(tmp_path):
     assert load_or_next(load, 3, 4, tmp_path) == (1, [("3.png", "is bad"), ("0.png", "is bad")])
     with pytest.raises(DatasetError, match=r"no usable image; 0\.png is bad"):
         load_or_next(load, 0, 1, tmp_path)
+
+
+def test_a_vanished_folder_is_left_behind_in_few_steps(tmp_path):
+    """Of a million files the first half is gone."""
+    tried = []
+
+    def load(index: int) -> int:
+        tried.append(index)
+        if index < 500_000:
+            raise ImageReadError(f"{index}.png", "is gone")
+        return index
+
+    found, skipped = load_or_next(load, 7, 1_000_000, tmp_path)
+    assert found >= 500_000 and len(skipped) == len(tried) - 1 < 40
+    # Neighbours first, as with a single bad file.
+    assert tried[:3] == [7, 8, 9]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 16, 17, 40, 999])
+def test_every_index_is_tried_before_giving_up(tmp_path, count):
+    tried = []
+
+    def load(index: int) -> int:
+        tried.append(index)
+        raise ImageReadError("x", "is bad")
+
+    with pytest.raises(DatasetError):
+        load_or_next(load, count // 2, count, tmp_path)
+    assert sorted(tried) == list(range(count))
+
+
+def test_a_lost_disk_is_told_at_once(tmp_path):
+    tried = []
+
+    def load(index: int) -> int:
+        tried.append(index)
+        raise ImageReadError("x", "does not exist")
+
+    with pytest.raises(DatasetError, match=r"gone: has disappeared\. .*--auto-resume"):
+        load_or_next(load, 5, 1_000_000, tmp_path / "gone")
+    assert len(tried) <= 1000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from adasr.data.image_folder import ImageFolder
 from adasr.data.images import write_image
 from adasr.data.loader import IterationSampler, train_loader
-from adasr.errors import OptionError
+from adasr.errors import DatasetError, OptionError
 
 
 def positions(sampler: IterationSampler, count: int) -> list[int]:
@@ -131,3 +133,39 @@ def test_global_random_state_is_left_alone(dataset):
 def test_negative_workers(dataset):
     with pytest.raises(OptionError, match="num_workers"):
         train_loader(dataset, 3, num_workers=-1)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_batch_larger_than_the_data_set(folder, num_workers):
+    """Epochs follow each other: a batch of 16 of 6 images has each two or three times."""
+    dataset = ImageFolder(str(folder), gt_size=16, scale=4)
+    found = list(islice(train_loader(dataset, 16, num_workers, seed=1), 3))
+    assert all(batch["gt"].shape == (16, 3, 16, 16) for batch in found)
+    counts = [Counter(batch["path"]) for batch in found]
+    assert all(len(count) == 6 and set(count.values()) <= {2, 3, 4} for count in counts)
+    assert set(sum(counts, Counter()).values()) == {8}
+    crops = found[0]["gt"].flatten(1)
+    assert len(torch.unique(crops, dim=0)) == 16  # each time another crop
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_files_that_disappear_in_mid_run_are_replaced_and_named(folder, num_workers):
+    dataset = ImageFolder(str(folder), gt_size=16, scale=4)
+    batches = iter(train_loader(dataset, 3, num_workers, seed=1))
+    next(batches)
+    for number in (0, 1, 4):
+        (folder / f"img{number}.png").unlink()
+    later = list(islice(batches, 12))[6:]  # some were decoded ahead
+    assert {Path(p).name for b in later for p in b["path"]} == {f"img{n}.png" for n in (2, 3, 5)}
+    skipped = dict(problem for batch in later for problem in batch["skipped"])
+    assert skipped == {str(folder / f"img{n}.png"): "does not exist" for n in (0, 1, 4)}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_folder_that_disappears_in_mid_run_ends_it_with_one_message(folder, num_workers):
+    dataset = ImageFolder(str(folder), gt_size=16, scale=4)
+    batches = iter(train_loader(dataset, 3, num_workers, seed=1))
+    next(batches)
+    shutil.rmtree(folder)
+    with pytest.raises(DatasetError, match=r"gt: has disappeared\. Bring it back and go on with"):
+        list(islice(batches, 12))

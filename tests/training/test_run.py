@@ -59,7 +59,7 @@ def test_a_run_leaves_weights_states_and_metrics(options: MakeOptions) -> None:
     assert [r["iteration"] for r in records if r["kind"] == "train"] == [2, 4, 6, 8]
     assert [r["iteration"] for r in records if r["kind"] == "val"] == [4, 8]
     # Three sites, one annealed every third iteration.
-    weights = {r["iteration"]: r["weights"] for r in records if r["kind"] == "train"}
+    weights = {r["iteration"]: list(r["weights"].values()) for r in records if r["kind"] == "train"}
     assert weights[2] == [0.3, 0.3, 0.3]
     assert weights[4] == [1.0, 0.3, 0.3]
     assert weights[8] == [1.0, 1.0, 0.3]

@@ -1,0 +1,1 @@
+"""Decoded images of a training set, kept for the next time they are wanted."""
