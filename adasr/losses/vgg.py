@@ -62,6 +62,9 @@ class PerceptualLoss(nn.Module):
         WeightsError: ``weights`` cannot be read or is of another network.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         layer_weights: dict[str, float],

@@ -144,7 +144,7 @@ def test_missing_weights_are_told_with_their_place(
 
 
 def test_what_does_not_fit_is_refused(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="no layer 'conv5_5'. Did you mean"):
+    with pytest.raises(OptionError, match=r"no layer 'conv5_5'\. Did you mean"):
         ours(weights, layer_weights={"conv5_5": 1.0})
     with pytest.raises(OptionError, match="vgg13 has no layer 'conv3_4'"):
         ours(weights, vgg_type="vgg13", layer_weights={"conv3_4": 1.0})
