@@ -271,5 +271,3 @@ def test_half_precision_is_that_of_the_accelerator() -> None:
     assert {value.dtype for value in values.values()} == {torch.float32}
     assert all(v.dtype != torch.bfloat16 for v in ours.state_dict()["network"].values())
     AcceleratorState._reset_state()
-
-
