@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+
+from ..weights.save import write_safetensors
 
 SKIPPED = "d_step_skipped"
 """The value of ``Adversary.update`` that is there when a step of the discriminator was left out."""
@@ -130,6 +133,19 @@ class Adversary:
         self.net.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._remember_buffers()
+
+    def save_weights(self, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the discriminator's weights (.safetensors), for ``path.pretrain_network_d``.
+
+        Args:
+            path: e.g. ``models/net_d_5000.safetensors``.
+            metadata: what the file says of itself, all text.
+
+        Raises:
+            OSError: the place cannot be written, or the disk is full; an earlier file stays.
+        """
+        # Not save_network, whose files tell a network that makes images.
+        write_safetensors(path, self.net.state_dict(), metadata or {})
 
     def _descend(self, sr: Tensor, gt: Tensor, parts: int, last: bool) -> dict[str, Tensor]:
         """The gradients of one part are added to those that are there.

@@ -77,6 +77,18 @@ def test_it_starts_from_weights(
         made(options, accelerator, path={"pretrain_network_d": str(file)})
 
 
+def test_its_own_file_is_a_start(
+    options: MakeOptions, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    first = made(options, accelerator)
+    first.update([(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))])
+    file = tmp_path / "net_d_1.safetensors"
+    first.save_weights(file, {"iteration": "1"})
+    second = made(options, accelerator, path={"pretrain_network_d": str(file)})
+    for key, value in first.net.state_dict().items():
+        assert torch.equal(second.net.state_dict()[key], value), key
+
+
 def test_a_discriminator_s_weights_are_no_generator_s(tmp_path: Path) -> None:
     from adasr.weights import build_network
 
