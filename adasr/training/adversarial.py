@@ -107,10 +107,19 @@ class Adversary:
             self.optimizer.step()
             self._remember_buffers()
         else:
-            self._restore_buffers()
+            self.discard()
             values[SKIPPED] = torch.ones((), device=values["l_d_real"].device)
         self.optimizer.zero_grad(set_to_none=True)
         return values
+
+    def discard(self) -> None:
+        """Forget what was seen since the last step: for an iteration that is left out.
+
+        After a NaN in ``generator_loss`` the buffers of batch normalization would keep it.
+        """
+        with torch.no_grad():
+            for buffer, kept in zip(self.net.buffers(), self._buffers, strict=True):
+                buffer.copy_(kept)
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the learning rates to ``factor`` times those that the optimizer was made with."""
@@ -202,8 +211,3 @@ class Adversary:
     def _remember_buffers(self) -> None:
         """Batch normalization follows what it sees in the forward pass, NaN too."""
         self._buffers = [buffer.detach().clone() for buffer in self.net.buffers()]
-
-    def _restore_buffers(self) -> None:
-        with torch.no_grad():
-            for buffer, kept in zip(self.net.buffers(), self._buffers, strict=True):
-                buffer.copy_(kept)

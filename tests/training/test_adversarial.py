@@ -203,6 +203,15 @@ def test_a_step_that_is_not_finite_changes_nothing(
     assert SKIPPED not in ours.update([pair(2, side)])
 
 
+def test_an_iteration_that_is_left_out_leaves_no_trace(accelerator: Accelerator) -> None:
+    ours = adversary(accelerator, discriminator("VGGStyleDiscriminator"))
+    before = copy.deepcopy(ours.state_dict())
+    ours.generator_loss(torch.full((2, 3, 128, 128), float("nan")))
+    assert not states_equal(ours.state_dict(), before)
+    ours.discard()
+    assert states_equal(ours.state_dict(), before)
+
+
 def test_a_resumed_discriminator_goes_on_to_the_same_bits(accelerator: Accelerator) -> None:
     def goes_on(ours: Adversary, first: int) -> None:
         for seed in range(first, 4):
