@@ -42,6 +42,7 @@ class Kind(StrEnum):
     """What ``adasr list`` lists."""
 
     ARCHS = "archs"
+    DISCRIMINATORS = "discriminators"
     DATASETS = "datasets"
     DEGRADATIONS = "degradations"
     STEPS = "steps"

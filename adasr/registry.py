@@ -61,6 +61,8 @@ class Registry:
         supplied: parameters that code gives, never a user's options.
         basicsr: name of BasicSR's registry to fall back to, and the module that fills it.
         lists: option -> key in ``REGISTRIES``: options that hold a list of other components.
+        beside: key in ``REGISTRIES`` of the components of another kind that BasicSR keeps in the
+            same registry; they are none of this kind.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Registry:
         supplied: tuple[str, ...] = (),
         basicsr: tuple[str, str] | None = None,
         lists: Mapping[str, str] | None = None,
+        beside: str | None = None,
     ) -> None:
         self.kind, self.package, self.supplied, self.basicsr = kind, package, supplied, basicsr
-        self.lists = dict(lists or {})
+        self.lists, self.beside = dict(lists or {}), beside
         self._components: dict[str, Callable[..., Any]] = {}
         self._filled = False
 
@@ -107,6 +110,10 @@ class Registry:
         self._fill()
         if name in self._components:
             return self._components[name]
+        other = REGISTRIES[self.beside] if self.beside is not None else None
+        if other is not None and name in other:
+            message = f"'{name}' is {_one(other.kind)}, not {_one(self.kind)}."
+            raise OptionError(message, ("type",), self._known())
         component, note = self._from_basicsr(name)
         if component is not None:
             return component
@@ -200,6 +207,8 @@ class Registry:
         registry, _ = self._basicsr_registry()
         # Some of BasicSR's own have a suffix, which its option files leave out.
         names = {key.removesuffix(_BASICSR_SUFFIX) for key, _ in registry or ()}
+        if self.beside is not None:  # BasicSR tells its discriminators by their names alone
+            names = {n for n in names if ("Discriminator" in n) == (self.kind == "discriminator")}
         return sorted(names - set(self._components))
 
     def _from_basicsr(self, name: str) -> tuple[Callable[..., Any] | None, str]:
@@ -222,6 +231,10 @@ class Registry:
             return getattr(importlib.import_module("basicsr.utils.registry"), registry_name), ""
         except Exception as error:  # whatever another package raises, ours must go on
             return None, f" (BasicSR is installed but does not import: {error})"
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _load_plugins() -> None:
@@ -301,7 +314,11 @@ def _checked_list(value: Any, option: Option, registry: Registry) -> Any:
     return value
 
 
-ARCH_REGISTRY = Registry("arch", "adasr.archs", basicsr=("ARCH_REGISTRY", "basicsr.archs"))
+_BASICSR_ARCHS = ("ARCH_REGISTRY", "basicsr.archs")
+ARCH_REGISTRY = Registry("arch", "adasr.archs", basicsr=_BASICSR_ARCHS, beside="discriminators")
+DISCRIMINATOR_REGISTRY = Registry(
+    "discriminator", "adasr.archs", basicsr=_BASICSR_ARCHS, beside="archs"
+)
 DATASET_REGISTRY = Registry("dataset", "adasr.data", supplied=("scale", "frame", "degrade"))
 DEGRADATION_REGISTRY = Registry(
     "degradation", "adasr.degradations", supplied=("scale",), lists={"steps": "steps"}
@@ -316,6 +333,7 @@ LR_REGISTRY = Registry("lr schedule", "adasr.training.lr", supplied=("total_iter
 
 REGISTRIES = {
     "archs": ARCH_REGISTRY,
+    "discriminators": DISCRIMINATOR_REGISTRY,
     "datasets": DATASET_REGISTRY,
     "degradations": DEGRADATION_REGISTRY,
     "steps": STEP_REGISTRY,

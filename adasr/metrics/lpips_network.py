@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import socket
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,22 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from ..compat import import_torchvision
-from ..errors import OptionError, UnavailableError, WeightsError, did_you_mean
+from ..errors import OptionError, did_you_mean
+from ..pretrained import ImageNetFile
 
 if TYPE_CHECKING:
     import lpips
 
 Trunk = Literal["alex", "vgg", "squeeze"]
 
-# torchvision's ImageNet weights, version 1; the hash in a name is the start of its SHA-256.
-_URL = "https://download.pytorch.org/models/"
+# torchvision's ImageNet weights, version 1.
 _FILES = {
     "alex": "alexnet-owt-7be5be79.pth",
     "vgg": "vgg16-397923af.pth",
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
-# Without a limit a firewall that drops packets would hold a run for minutes.
-_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
@@ -86,41 +83,15 @@ def load_lpips(net: Trunk = "alex", weights: str | Path | None = None) -> Lpips:
     """
     if net not in _FILES:
         raise OptionError(f"unknown trunk {net!r}.", ("net",), did_you_mean(str(net), _FILES))
-    path = Path(weights).expanduser() if weights is not None else _cached_or_downloaded(net)
+    file = ImageNetFile(_FILES[net], "LPIPS", f"its trunk '{net}'")
+    path = file.find(weights)
     network = _untrained(net)
     trunk = network.net
-    trunk.load_state_dict(_trunk_state(trunk, _read(path, net), path, net))
+    trunk.load_state_dict(_trunk_state(trunk, file.read(path), path, file))
     network.eval().requires_grad_(False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     version = importlib.metadata.version("lpips")
     return Lpips(network, f"lpips {version}, {net} v0.1, trunk sha256 {digest}")
-
-
-def _cached_or_downloaded(net: str) -> Path:
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[net]
-    if cached.is_file():
-        return cached
-    before = socket.getdefaulttimeout()
-    try:
-        socket.setdefaulttimeout(_TIMEOUT)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        # torch hub checks the hash and renames when whole.
-        torch.hub.download_url_to_file(
-            _URL + _FILES[net], str(cached), hash_prefix=_sha_prefix(net), progress=False
-        )
-    except (OSError, RuntimeError) as error:
-        raise UnavailableError(
-            f"LPIPS is unavailable: the ImageNet weights of its trunk '{net}' are not at {cached} "
-            f"and cannot be downloaded ({error}). Download {_URL}{_FILES[net]} on another machine "
-            "and put it there, or name the file with the option 'weights'."
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    return cached
-
-
-def _sha_prefix(net: str) -> str:
-    return Path(_FILES[net]).stem.rpartition("-")[2]
 
 
 def _untrained(net: str) -> lpips.LPIPS:
@@ -134,26 +105,8 @@ def _untrained(net: str) -> lpips.LPIPS:
         return lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
 
 
-def _read(path: Path, net: str) -> Mapping[str, Tensor]:
-    hint = f"Download {_URL}{_FILES[net]}."
-    if not path.is_file():
-        raise WeightsError(path, "is not there", hint)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # decoders raise anything on a broken file
-        problem = f"cannot be read as weights ({type(error).__name__})"
-        raise WeightsError(path, problem, hint) from None
-    if not isinstance(state, Mapping):
-        raise WeightsError(path, "holds no weights", hint)
-    return state
-
-
 def _trunk_state(
-    trunk: nn.Module, state: Mapping[str, Tensor], path: Path, net: str
+    trunk: nn.Module, state: Mapping[str, Tensor], path: Path, file: ImageNetFile
 ) -> dict[str, Tensor]:
     """torchvision's ``features.3.weight`` under lpips' name ``slice2.3.weight``."""
     own = {}
@@ -161,11 +114,6 @@ def _trunk_state(
         source = f"features.{key.partition('.')[2]}"
         tensor = state.get(source)
         if not isinstance(tensor, Tensor) or tensor.shape != parameter.shape:
-            raise WeightsError(
-                path,
-                f"is not torchvision's ImageNet network of the trunk '{net}' ('{source}' is "
-                f"{'missing' if tensor is None else 'of another shape'})",
-                f"Download {_URL}{_FILES[net]}.",
-            )
+            raise file.misfit(path, source, missing=tensor is None)
         own[key] = tensor
     return own

@@ -101,6 +101,7 @@ def _cross_faults(options: Options) -> list[OptionError]:
         *_training_set(options),
         *_scored_sets(options),
         *_losses(options),
+        *_adversary(options),
         *_alignment(options),
     ]
 
@@ -152,20 +153,58 @@ def _scored_sets(options: Options) -> Iterator[OptionError]:
 
 
 def _losses(options: Options) -> Iterator[OptionError]:
+    """Each loss stands where what it compares is to be had."""
     train = options.train
     for name, loss in (("pixel_opt", train.pixel_opt), ("perceptual_opt", train.perceptual_opt)):
-        if loss is not None and _takes_features(loss):
-            hint = "Write it under train.align_opt."
-            message = f"{loss.type} compares features of two degradations, not SR with GT."
+        if loss is not None and _takes(loss) != _IMAGES:
+            hint = f"Write it under train.{_KEYS[_takes(loss)]}."
+            message = f"{loss.type} compares {_takes(loss)}, not {_IMAGES}."
             yield OptionError(message, ("train", name, "type"), hint)
-    if train.align_opt is not None and not _takes_features(train.align_opt):
-        hint = "Use FeatureAlignment, or write it under train.pixel_opt or train.perceptual_opt."
-        message = f"{train.align_opt.type} compares SR with GT, not features of two degradations."
-        yield OptionError(message, ("train", "align_opt", "type"), hint)
+    for name, loss, wanted, ours in (
+        ("align_opt", train.align_opt, _FEATURES, "FeatureAlignment"),
+        ("gan_opt", train.gan_opt, _JUDGEMENTS, "GANLoss"),
+    ):
+        if loss is None or _takes(loss) == wanted:
+            continue
+        if name == "gan_opt" and loss.type not in LOSS_REGISTRY:
+            continue  # of BasicSR, which does not tell; it is tried when it is built
+        key = _KEYS[_takes(loss)]
+        place = "train.pixel_opt or train.perceptual_opt" if key is None else f"train.{key}"
+        message = f"{loss.type} compares {_takes(loss)}, not {wanted}."
+        hint = f"Use {ours}, or write it under {place}."
+        yield OptionError(message, ("train", name, "type"), hint)
 
 
-def _takes_features(loss: Component) -> bool:
-    return getattr(LOSS_REGISTRY.get(loss.type), "takes_features", False)
+_IMAGES = "SR with GT"
+_FEATURES = "features of two degradations"
+_JUDGEMENTS = "what a discriminator says with what it should say"
+_KEYS = {_IMAGES: None, _FEATURES: "align_opt", _JUDGEMENTS: "gan_opt"}
+
+
+def _takes(loss: Component) -> str:
+    """What a loss compares."""
+    found = LOSS_REGISTRY.get(loss.type)
+    if getattr(found, "takes_features", False):
+        return _FEATURES
+    return _JUDGEMENTS if getattr(found, "adversarial", False) else _IMAGES
+
+
+def _adversary(options: Options) -> Iterator[OptionError]:
+    """A discriminator and its loss come together."""
+    train, path = options.train, options.path
+    if options.network_d is None:
+        hint = "Add e.g. network_d: {type: UNetDiscriminatorSN}, or leave this out."
+        given: dict[tuple[str, ...], object] = {
+            ("train", "gan_opt"): train.gan_opt,
+            ("train", "optim_d"): train.optim_d,
+            ("path", "pretrain_network_d"): path.pretrain_network_d,
+        }
+        for key, value in given.items():
+            if value is not None:
+                yield OptionError("there is no discriminator.", key, hint)
+    elif train.gan_opt is None and options.datasets.train is not None:
+        hint = "Add e.g. train.gan_opt: {type: GANLoss, loss_weight: 0.1}, or leave network_d out."
+        yield OptionError("no loss trains it.", ("network_d",), hint)
 
 
 def _alignment(options: Options) -> Iterator[OptionError]:

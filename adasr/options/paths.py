@@ -61,6 +61,8 @@ def _starts(options: Options, phase: str | None) -> Iterator[OptionError]:
     path = options.path
     if path.pretrain_network_g is not None:
         yield from _file(path.pretrain_network_g, ("path", "pretrain_network_g"))
+    if path.pretrain_network_d is not None and phase != "test":
+        yield from _file(path.pretrain_network_d, ("path", "pretrain_network_d"))
     if path.resume_state is not None and phase != "test":
         yield from _file(path.resume_state, ("path", "resume_state"))
     for key in ("experiments_root", "results_root"):

@@ -14,6 +14,7 @@ from ..registry import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
     DEGRADATION_REGISTRY,
+    DISCRIMINATOR_REGISTRY,
     LOSS_REGISTRY,
     LR_REGISTRY,
     METRIC_REGISTRY,
@@ -79,6 +80,10 @@ class PathOptions(Section):
     """Which weights of a .pth file that holds several, e.g. params; its EMA weights by default."""
     strict_load_g: bool = True
     """Refuse weights that lack a parameter of the network, or have one too many."""
+    pretrain_network_d: FilePath | None = None
+    """Weights that the discriminator starts from."""
+    strict_load_d: bool = True
+    """The same for the discriminator as strict_load_g for the network."""
     resume_state: FilePath | None = None
     """Training state to go on from."""
     experiments_root: FilePath = Path("experiments")
@@ -108,6 +113,14 @@ class TrainOptions(Section):
     """A loss between SR and GT features."""
     align_opt: Annotated[Annotated[Component, Of(LOSS_REGISTRY)] | None, NoneWord] = None
     """A loss between the network's features of two degradations of each image."""
+    gan_opt: Annotated[Annotated[Component, Of(LOSS_REGISTRY)] | None, NoneWord] = None
+    """The adversarial loss, on the output of network_d."""
+    optim_d: Annotated[Component, Of(OPTIMIZER_REGISTRY)] | None = None
+    """The discriminator's optimizer; none: as optim_g."""
+    net_d_iters: Positive = 1
+    """The network is trained in every so many iterations, the discriminator in all."""
+    net_d_init_iters: Annotated[int, Field(ge=0), WholeNumber] = 0
+    """The discriminator is trained alone for so many iterations at the start."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """What the network computes in; auto: what is fast here and trains well."""
     grad_clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -175,6 +188,8 @@ class Options(Section):
     """Where every random number comes from."""
     network_g: Annotated[Component, Of(ARCH_REGISTRY)]
     """The network; its ``upscale`` is filled in from ``scale``."""
+    network_d: Annotated[Annotated[Component, Of(DISCRIMINATOR_REGISTRY)] | None, NoneWord] = None
+    """The discriminator of adversarial training; none: there is no such training."""
     regularizer: Annotated[
         Annotated[RegularizerOptions, Of(REGULARIZER_REGISTRY)] | None, NoneWord
     ] = None

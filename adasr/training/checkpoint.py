@@ -17,6 +17,7 @@ from ..files import atomic_path
 
 STATE = r"(\d+)\.state"
 WEIGHTS = r"net_g_(\d+)\.safetensors"
+DISCRIMINATORS = r"net_d_(\d+)\.safetensors"
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

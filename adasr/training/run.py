@@ -35,7 +35,16 @@ from .build import (
     pairs_of,
     regularize,
 )
-from .checkpoint import STATE, WEIGHTS, load_state, newest_state, saved_states, set_aside
+from .build_adversary import make_adversary
+from .checkpoint import (
+    DISCRIMINATORS,
+    STATE,
+    WEIGHTS,
+    load_state,
+    newest_state,
+    saved_states,
+    set_aside,
+)
 from .log import TrainingLog
 from .precision import resolve_precision
 from .settings import TrainingResult, TrainSettings
@@ -137,6 +146,7 @@ def make_trainer(
         ema_decay=train.ema_decay,
         make_pairs=make_pairs,
         alignment=alignment,
+        adversary=make_adversary(options, accelerator),
         sites=sites,
         annealing=annealing,
         schedule=make_schedule(options),
@@ -224,7 +234,8 @@ def _resume(trainer: Trainer, state: dict[str, Any], log: TrainingLog) -> None:
             log.warn(f"options differ from the saved run: {line}")
     if trainer.accelerator.is_main_process:
         set_aside(trainer.folder / "training_states", STATE, state["iteration"])
-        set_aside(trainer.folder / "models", WEIGHTS, state["iteration"])
+        for pattern in (WEIGHTS, DISCRIMINATORS):
+            set_aside(trainer.folder / "models", pattern, state["iteration"])
     try:
         trainer.resume(state)
     except (RuntimeError, ValueError, KeyError) as error:

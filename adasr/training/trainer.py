@@ -7,20 +7,23 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from ..errors import TrainingError
 from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..regularizers.tap import FeatureTap
 from ..weights import save_network
+from .adversarial import SKIPPED, Adversary
 from .batches import MakePairs, Pairs, PairSource
 from .checkpoint import (
+    DISCRIMINATORS,
     STATE,
     WEIGHTS,
     explained,
@@ -30,7 +33,7 @@ from .checkpoint import (
     save_state,
 )
 from .ema import EMA
-from .finite import FiniteWatch
+from .finite import MAX_NONFINITE, FiniteWatch
 from .log import TrainingLog
 from .lr import LearningRate, learning_rate
 from .memory import MemoryMeter
@@ -43,34 +46,6 @@ _AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each ot
 
 Validate = Callable[[nn.Module, int], tuple[dict[str, float], float]]
 """(network, iteration) -> scores, and the one number (higher is better) that ranks the weights."""
-
-
-class Adversary(Protocol):
-    """The discriminator's side of an adversarial training."""
-
-    def trains_generator(self, iteration: int) -> bool:
-        """Whether the network itself is trained in this iteration."""
-        ...
-
-    def generator_loss(self, sr: Tensor) -> dict[str, Tensor]:
-        """What the network descends on."""
-        ...
-
-    def update(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """One step of the discriminator on (SR, GT) pairs; its losses."""
-        ...
-
-    def set_learning_rate(self, factor: float) -> None:
-        """Its own rates times a factor."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``."""
-        ...
 
 
 class Trainer:
@@ -142,6 +117,7 @@ class Trainer:
         self.result, self.meter = TrainingResult(0), Meter()
         self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
+        self._unjudged = 0
         self._saved_random_state: dict[str, Any] | None = None
 
     def run(self) -> TrainingResult:
@@ -216,6 +192,8 @@ class Trainer:
                 with accelerator.autocast():
                     sr = self.model(pairs.lq)
                 sr = sr.float()
+                if self.tap is not None and not generates:
+                    self.tap.take()
                 if generates:
                     terms = self._terms(sr, pairs.gt)
                     accelerator.backward(torch.stack(list(terms.values())).sum() / parts)
@@ -223,10 +201,32 @@ class Trainer:
                         losses[name] = losses.get(name, 0.0) + value.detach() / parts
             if adversary is not None:
                 judged.append((sr.detach(), pairs.gt))
-        stepped = not generates or self._step(losses, iteration, paths)
+        if generates and not self._step(losses, iteration, paths):
+            if adversary is not None:
+                adversary.discard()
+            return None
         if adversary is not None:
-            losses |= adversary.update(judged)
-        return losses if stepped else None
+            losses |= self._learn_to_judge(adversary, judged, iteration)
+        self.ema.update()
+        return losses
+
+    def _learn_to_judge(
+        self, adversary: Adversary, pairs: Sequence[tuple[Tensor, Tensor]], iteration: int
+    ) -> dict[str, Tensor]:
+        """The discriminator's step on (SR, GT) pairs; what it has to tell."""
+        values = adversary.update(pairs)
+        self._unjudged = self._unjudged + 1 if values.pop(SKIPPED, None) is not None else 0
+        if self._unjudged:
+            self.log.warn(
+                f"iteration {iteration}: the discriminator's step is not finite: left out."
+            )
+        if self._unjudged >= MAX_NONFINITE:
+            raise TrainingError(
+                f"{MAX_NONFINITE} steps of the discriminator in a row were not finite; stopped at "
+                f"iteration {iteration}. The last good checkpoint in {self.folder} is untouched. "
+                "Try a smaller learning rate in train.optim_d, or train.precision: fp32."
+            )
+        return values
 
     def _terms(self, sr: Tensor, gt: Tensor) -> dict[str, Tensor]:
         """What the network descends on: numbers that are added."""
@@ -235,22 +235,19 @@ class Trainer:
             aligned = self.alignment(self.tap.take().float())
             terms |= {f"l_align_{name}": term for name, term in aligned.items()}
         if self.adversary is not None:
-            terms |= self.adversary.generator_loss(sr)
+            terms |= self.adversary.generator_loss(sr, gt)
         return terms
 
     def _step(self, losses: Mapping[str, Tensor], iteration: int, paths: list[str]) -> bool:
         """Clip and step where all is finite; False where the step is known to be left out."""
         if self.accelerator.scaler is not None:
-            self.accelerator.unscale_gradients()
+            self.accelerator.unscale_gradients(self.optimizer)
         norm = torch.nn.utils.get_total_norm(
             [p.grad for p in self.parameters if p.grad is not None]
         )
         if self.settings.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.grad_clip, norm)
-        stepped = self.watch.step(losses, norm, iteration, paths)
-        if stepped:
-            self.ema.update()
-        return stepped
+        return self.watch.step(losses, norm, iteration, paths)
 
     def _next_pairs(self, source: PairSource) -> Pairs:
         pairs = next(source)
@@ -329,6 +326,11 @@ class Trainer:
             self._save_weights(str(iteration), iteration)
             save_state(folder / f"{iteration}.state", self._state(states))
             prune(models, WEIGHTS, keep)
+            if self.adversary is not None:
+                path = models / f"net_d_{iteration}.safetensors"
+                with explained(path):
+                    self.adversary.save_weights(path)
+                prune(models, DISCRIMINATORS, keep)
             prune(folder, STATE, keep)
         self.accelerator.wait_for_everyone()
 
@@ -363,7 +365,9 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.result.best_iteration = state["best"]
         self.watch.in_a_row = state["nonfinite"]
-        if self.adversary is not None and "adversary" in state:
+        if self.adversary is not None:
+            if "adversary" not in state:
+                raise ValueError("it holds no discriminator.")
             self.adversary.load_state_dict(state["adversary"])
         states, rank = state["random"], self.accelerator.process_index
         if rank < len(states):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -25,6 +25,10 @@ def srresnet(num_feat: int = 64, num_block: int = 16, upscale: int = 4) -> None:
 
 def fixed_net(num_feat: int = 8) -> None:
     """A network without a scale."""
+
+
+def discriminator(num_feat: int = 64) -> None:
+    """A discriminator."""
 
 
 def adaptive_dropout(p: float = 0.5, weight: float = 0.3) -> None:
@@ -89,6 +93,14 @@ def lpips_loss(loss_weight: float = 1.0, weights: str | None = None) -> None:
     """LPIPS."""
 
 
+class GanLoss:
+    """The adversarial loss."""
+
+    adversarial = True
+
+    def __init__(self, gan_type: str = "vanilla", loss_weight: float = 1.0) -> None: ...
+
+
 def psnr(crop_border: int = 0, test_y_channel: bool = False) -> None:
     """PSNR."""
 
@@ -97,8 +109,9 @@ def lpips(net: str = "alex", weights: str | None = None) -> None:
     """LPIPS."""
 
 
-FAKES: dict[str, dict[str, Callable[..., None]]] = {
+FAKES: dict[str, dict[str, Callable[..., Any]]] = {
     "archs": {"SRResNet": srresnet, "FixedNet": fixed_net},
+    "discriminators": {"UNetDiscriminatorSN": discriminator},
     "datasets": {
         "ImageFolder": image_folder,
         "PairedFolder": paired_folder,
@@ -108,7 +121,7 @@ FAKES: dict[str, dict[str, Callable[..., None]]] = {
     "steps": {"JPEG": jpeg},
     "regularizers": {"AdaptiveDropout": adaptive_dropout, "none": none},
     "schedules": {"LayerwiseAnnealing": layerwise_annealing},
-    "losses": {"L1Loss": l1_loss, "LPIPSLoss": lpips_loss},
+    "losses": {"L1Loss": l1_loss, "LPIPSLoss": lpips_loss, "GANLoss": GanLoss},
     "metrics": {"psnr": psnr, "ssim": psnr, "lpips": lpips},
     "optimizers": {"Adam": adam, "AdamW": adam},
     "lr_schedules": {"MultiStepLR": multi_step},

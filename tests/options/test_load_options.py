@@ -148,7 +148,7 @@ def test_options_survive_pickle_and_copy(load: Load) -> None:
     [
         ("nme: x", "o.yml:8: nme: there is no option 'nme'. Did you mean 'name'?"),
         ("total_iter: 3", "there is no option 'total_iter'. It belongs under 'train'."),
-        ("lr: 3", "there is no option 'lr'. It belongs under 'train.optim_g'."),
+        ("lr: 3", "there is no option 'lr'. It belongs under 'train.optim_g' or 'train.optim_d'."),
         ("batch_size_per_gpu: 3", "It belongs under 'datasets.train'."),
         ("manual_seed: 1.5", "o.yml:8: manual_seed: expected a whole number, got 1.5."),
         ("manual_seed: '1'", "expected a whole number, got '1'. Leave the quotes out."),

@@ -14,8 +14,7 @@ from adasr.options.foreign import translate
 from adasr.options.yaml_text import parse
 
 FOLDER = Path(__file__).parent / "foreign"
-REFUSED = FOLDER / "basicsr_esrgan_x4.yml"
-FILES = sorted(set(FOLDER.glob("*.yml")) - {REFUSED})
+FILES = sorted(FOLDER.glob("*.yml"))
 SHIPPED = sorted((Path(__file__).parents[2] / "options").glob("*/*.yml"))
 
 pytestmark = pytest.mark.usefixtures("real_components", "basicsr")
@@ -338,24 +337,6 @@ def test_the_report_of_many_datasets_is_short() -> None:
     pairs = "type: PairedImageDataset, dataroot_gt: a, dataroot_lq: b"
     datasets = [f"datasets.test_{i}={{name: n{i}, {pairs}}}" for i in range(48)]
     assert len(report("test_wang_srresnet", *datasets).splitlines()) < 10
-
-
-def test_everything_adversarial_is_refused_at_once() -> None:
-    lines = faults("basicsr_esrgan_x4")
-    assert lines[0].startswith(
-        "basicsr_esrgan_x4.yml:3: model_type: ESRGANModel: adversarial training is not part of "
-        "adasr."
-    )
-    assert "python -m adasr.integrations.basicsr train -opt FILE" in lines[0]
-    keys = [line.split(": ")[1] for line in lines]
-    assert keys == [
-        "model_type",
-        "network_d",
-        "train.optim_d",
-        "train.gan_opt",
-        "train.net_d_iters",
-        "train.net_d_init_iters",
-    ]
 
 
 def test_a_discriminator_that_nobody_uses_is_left_out() -> None:

@@ -280,8 +280,8 @@ def test_wandb_gets_the_run_to_go_on_with(
 
 
 def test_a_loss_of_another_signature_is_refused(options: MakeOptions, basicsr: object) -> None:
-    loss = {"type": "GANLoss", "gan_type": "vanilla"}
-    with pytest.raises(OptionError, match="GANLoss cannot compare SR with GT"):
+    loss = {"type": "MultiScaleGANLoss", "gan_type": "vanilla"}
+    with pytest.raises(OptionError, match="MultiScaleGANLoss cannot compare SR with GT"):
         run_training(options(train={"pixel_opt": loss}))
 
 

@@ -25,12 +25,13 @@ class PerceptualPair(nn.Module):
 
 
 def our_losses() -> list[Callable[..., nn.Module]]:
-    """``AdaL1Loss`` and so on for ``pixel_opt``; ``AdaLPIPSLoss`` for ``perceptual_opt``."""
+    """``AdaL1Loss`` and so on for ``pixel_opt``; for ``perceptual_opt`` those on features."""
     return [_loss(name) for name in LOSS_REGISTRY.names() if _compares_images(name)]
 
 
 def _compares_images(name: str) -> bool:
-    return not getattr(LOSS_REGISTRY.get(name), "takes_features", False)
+    loss = LOSS_REGISTRY.get(name)
+    return not (getattr(loss, "takes_features", False) or getattr(loss, "adversarial", False))
 
 
 def _loss(name: str) -> Callable[..., nn.Module]:

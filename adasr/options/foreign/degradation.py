@@ -30,7 +30,7 @@ _SIZES = ("blur_kernel_size", "blur_kernel_size2")
 _REAL_SIZE = 21  # of BasicSR's kernels, whatever the file says
 
 _TRAIN = ("datasets", "train")
-_MODELS = ("RealESRNetModel", "AdaRealESRNetModel")
+_MODELS = ("RealESRNetModel", "RealESRGANModel", "AdaRealESRNetModel")
 
 
 def take_degradation(draft: Draft) -> None:
@@ -98,7 +98,7 @@ def _check_source(draft: Draft) -> None:
     """A model that degrades needs GT alone; one that doesn't needs pairs."""
     model, dataset = draft.get("model_type"), draft.get(*_TRAIN, "type")
     high_order = draft.get("high_order_degradation") is not False
-    if dataset == REAL and model not in (None, *_MODELS, "RealESRGANModel"):
+    if dataset == REAL and model not in (None, *_MODELS):
         message = f"{model} needs LQ images, and {REAL} has none."
         draft.faults.append(OptionError(message, ("model_type",), "Use RealESRNetModel."))
     if dataset == REAL and not high_order:

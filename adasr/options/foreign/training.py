@@ -19,7 +19,7 @@ def take_training(draft: Draft) -> None:
     if draft.get("manual_seed") is None:
         draft.pop("manual_seed")
         draft.report.note("manual_seed is left out: drawn at random there, 0 here.")
-    _take_optimizer(draft)
+    _take_optimizers(draft)
     _take_schedule(draft)
     _take_alignment(draft)
     if not draft.has("train", "precision"):
@@ -44,10 +44,10 @@ def _take_processes(draft: Draft) -> None:
     draft.unneeded(("find_unused_parameters",), "networks use all their parameters")
 
 
-def _take_optimizer(draft: Draft) -> None:
-    key = ("train", "optim_g")
-    if draft.section(*key):
-        draft.fill((*key, "betas"), [0.9, 0.999])
+def _take_optimizers(draft: Draft) -> None:
+    for key in (("train", "optim_g"), ("train", "optim_d")):
+        if draft.section(*key):
+            draft.fill((*key, "betas"), [0.9, 0.999])
         for option in ("amsgrad", "maximize"):
             if draft.get(*key, option) is False:
                 draft.unneeded((*key, option), "off")
@@ -58,8 +58,8 @@ def _take_losses(draft: Draft) -> None:
     perceptual = draft.section("train", "perceptual_opt")
     if perceptual.get("type") == "PerceptualLoss":
         draft.report.note(
-            "train.perceptual_opt is computed by BasicSR and needs torchvision's ImageNet weights "
-            f"of {perceptual.get('vgg_type', 'vgg19')}: from experiments/pretrained_models, torch "
+            "train.perceptual_opt needs torchvision's ImageNet weights of "
+            f"{perceptual.get('vgg_type', 'vgg19')}: from experiments/pretrained_models, torch "
             "hub's cache, or a download."
         )
 

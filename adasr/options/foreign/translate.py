@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .adversarial import take_adversary, take_targets
 from .datasets import is_foreign_dataset, take_datasets
 from .degradation import take_degradation
 from .draft import Draft, Translation
@@ -31,7 +32,9 @@ def translate(options: dict[str, Any], overridden: Collection[Key] = ()) -> Tran
     headline = _headline(options)
     take_own_names(draft)
     take_network(draft)
+    take_adversary(draft)
     take_degradation(draft)
+    take_targets(draft)
     take_model(draft)
     drop_unscored(draft)
     take_datasets(draft)
@@ -54,7 +57,7 @@ def _headline(options: Mapping[str, Any]) -> str:
     network, model = options.get("network_g"), options.get("model_type")
     if isinstance(network, Mapping) and is_of_dropout_papers(network.get("type")):
         kind = "a file of the dropout papers' code"
-    elif model == "RealESRNetModel":
+    elif model in ("RealESRNetModel", "RealESRGANModel"):
         kind = "a Real-ESRGAN file"
     else:
         kind = "a BasicSR file"
