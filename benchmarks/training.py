@@ -27,6 +27,7 @@ from pathlib import Path
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from common import parser, report
 from released_training import ReleasedTraining, check_blend
 from torch.nn import functional as F
@@ -91,14 +92,18 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--memory", action="store_true", help="peak memory, each side by itself")
     made.add_argument("--memory-of", choices=(OURS, RELEASED), help=argparse.SUPPRESS)
     made.set_defaults(rounds=5)
-    return made.parse_args()
+    args = made.parse_args()
+    args.network = {"type": "SRResNet", "num_feat": 64, "num_block": args.blocks}
+    return args
 
 
 @contextmanager
 def our_side(
-    args: argparse.Namespace, folder: Path, place: Path
+    args: argparse.Namespace, folder: Path, place: Path, compile_mode: str | None = None
 ) -> Iterator[tuple[Trainer, Callable[[], None]]]:
     """The trainer as ``adasr train`` builds it, and a function that makes one iteration."""
+    place.mkdir(parents=True, exist_ok=True)
+    learning = {"optim_g": {"type": "Adam", "lr": 2e-4}, "compile": compile_mode or False}
     train = {
         "type": "ImageFolder",
         "dataroot_gt": str(folder),
@@ -112,11 +117,11 @@ def our_side(
         "name": "benchmark",
         "scale": 4,
         "manual_seed": 0,
-        "network_g": {"type": "SRResNet", "num_feat": 64, "num_block": args.blocks},
+        "network_g": args.network,
         "degradation": {"type": "RealESRGAN"},
         "datasets": {"train": train},
         "path": {"experiments_root": str(place)},
-        "train": {"total_iter": 10**6, "ema_decay": 0.999, "optim_g": {"type": "Adam", "lr": 2e-4}},
+        "train": {"total_iter": 10**6, "ema_decay": 0.999, **learning},
         "logger": {"use_tb_logger": False},
     }
     if not args.plain:
@@ -125,6 +130,7 @@ def our_side(
     file.write_text(yaml.safe_dump(options))
     checked = load_options(file)
     cpu = args.device == "cpu"
+    AcceleratorState._reset_state()
     precision = resolve_precision("auto", torch.device(args.device))
     accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
     torch.set_num_threads(args.threads)  # Accelerate has its own idea
@@ -142,8 +148,7 @@ def bare_step(trainer: Trainer, args: argparse.Namespace) -> Callable[[], None]:
     """Forward, backward and fused Adam of the plain network on one and the same batch."""
     from adasr import build_network
 
-    net = build_network({"type": "SRResNet", "upscale": 4, "num_block": args.blocks})
-    net = net.to(args.device)
+    net = build_network({"upscale": 4, **args.network}).to(args.device)
     half = trainer.accelerator.mixed_precision != "no"
     if half:
         net = net.to(memory_format=torch.channels_last)

@@ -268,7 +268,7 @@ def test_wandb_gets_the_run_to_go_on_with(
         seen.update(project=project, id=id, resume=resume, name=name)
         return Run()
 
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Image=list))
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: object() if name == "wandb" else find(name)
