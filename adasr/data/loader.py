@@ -6,6 +6,8 @@ iteration t gets the very batches that the uninterrupted run would have got.
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any
@@ -114,16 +116,19 @@ def train_loader(
         raise OptionError(f"must not be negative, got {num_workers}.", ("num_workers",))
     assert isinstance(dataset, Sized)
     sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
-    return _Loader(
+    closing = torch.zeros((), dtype=torch.uint8).share_memory_()
+    loader = _Loader(
         _Guarded(dataset),
         batch_sampler=sampler,
         num_workers=num_workers,
         collate_fn=collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=functools.partial(_start_worker, closing=closing),
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed % 2**63),
         multiprocessing_context=multiprocessing_context if num_workers else None,
     )
+    loader.closing = closing
+    return loader
 
 
 class _Guarded(Dataset[dict[str, Any]]):
@@ -140,15 +145,21 @@ class _Guarded(Dataset[dict[str, Any]]):
 
 
 class _Loader(DataLoader[dict[str, Any]]):
+    closing: torch.Tensor
+
     def __iter__(self) -> Any:
-        return _raising(super().__iter__())
+        self.closing.fill_(0)
+        return _raising(super().__iter__(), self.closing)
 
 
-def _raising(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        if "error" in batch:
-            raise batch["error"]
-        yield batch
+def _raising(batches: Iterator[dict[str, Any]], closing: torch.Tensor) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in batches:
+            if "error" in batch:
+                raise batch["error"]
+            yield batch
+    finally:
+        closing.fill_(1)
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -168,15 +179,23 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return batch
 
 
-def _start_worker(worker: int) -> None:
-    """In each worker; torch is pinned to one thread by the DataLoader itself.
+def _start_worker(worker: int, closing: torch.Tensor) -> None:
+    """In each worker; ``closing`` is 1 when the main process is done with it.
+
+    Torch is pinned to one thread by the DataLoader itself.
 
     OpenCV must not be: in a forked worker ``cv2.setNumThreads`` waits for threads of the parent
     for ever. Nothing a worker does here starts threads of OpenCV's.
     """
     # Ctrl-C and a cluster's SIGTERM go to the whole group of processes, but the main one decides
     # when to stop and needs its workers until then. It also ends workers that hang by SIGTERM, so
-    # they do obey, only later.
+    # they do obey, only later where the signal may be the cluster's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_LAST_SECONDS))
+
+        def stop(number: int, frame: object) -> None:
+            if closing.item():
+                os._exit(0)
+            signal.alarm(_LAST_SECONDS)
+
+        signal.signal(signal.SIGTERM, stop)

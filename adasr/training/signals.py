@@ -18,7 +18,7 @@ A cluster signals every process of a job, and torchrun passes the signal on to i
 
 
 class Interrupted(BaseException):
-    """A request to stop met a place that need not be waited for; no error, so nothing catches it."""
+    """A request to stop met what can be given up. No ``Exception``, so that nothing catches it."""
 
 
 class StopRequest:
