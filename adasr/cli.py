@@ -89,6 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _failed(f"{place}{error.strerror or error}.", 1)
     except (RuntimeError, MemoryError) as error:
+        if _lost_process(error):
+            return _failed(
+                "another process of this training has ended; its own message, or torchrun's last "
+                "lines, tell why. Go on from the last checkpoint with --auto-resume.",
+                1,
+            )
         if not _out_of_memory(error):
             raise
         return _failed(
@@ -104,6 +110,14 @@ def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
     from .inference.memory import is_out_of_memory
 
     return isinstance(error, MemoryError) or is_out_of_memory(error)
+
+
+def _lost_process(error: RuntimeError | MemoryError) -> bool:
+    if "RANK" not in os.environ:
+        return False
+    from .training.processes import lost_process
+
+    return lost_process(error)
 
 
 def _failed(message: str, code: int) -> int:
@@ -136,8 +150,10 @@ def train(
     overrides: Overrides = None,
 ) -> int:
     """Train a network as an option YAML says."""
+    from .training.processes import check_launch
     from .training.run import run_training
 
+    check_launch()
     result = run_training(_options(opt, overrides), auto_resume)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 

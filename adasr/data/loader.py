@@ -36,6 +36,8 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
         start_iter: iterations already done.
         rank: this process, from 0.
         world_size: number of processes.
+        drawn: images that all ranks together drew in the iterations done; by default as many as
+            these take with this ``batch_size`` and ``world_size``.
 
     Raises:
         OptionError: a value out of range.
@@ -49,9 +51,13 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
         start_iter: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        drawn: int | None = None,
     ) -> None:
-        least = {"length": 1, "batch_size": 1, "seed": 0, "start_iter": 0, "rank": 0}
-        for name, value in zip(least, (length, batch_size, seed, start_iter, rank), strict=True):
+        usual = start_iter * world_size * batch_size
+        self.drawn = usual if drawn is None else drawn
+        least = {"length": 1, "batch_size": 1, "seed": 0, "start_iter": 0, "rank": 0, "drawn": 0}
+        values = (length, batch_size, seed, start_iter, rank, self.drawn)
+        for name, value in zip(least, values, strict=True):
             if value < least[name]:
                 raise OptionError(f"must be at least {least[name]}, got {value}.", (name,))
         if rank >= world_size:
@@ -68,7 +74,8 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
 
     def batch(self, iteration: int) -> list[tuple[int, int]]:
         """The (index, seed) pairs of an iteration, counted from 1."""
-        first = ((iteration - 1) * self.world_size + self.rank) * self.batch_size
+        since = (iteration - 1 - self.start_iter) * self.world_size + self.rank
+        first = self.drawn + since * self.batch_size
         return [self._item(position) for position in range(first, first + self.batch_size)]
 
     def _item(self, position: int) -> tuple[int, int]:
@@ -93,6 +100,7 @@ def train_loader(
     rank: int = 0,
     world_size: int = 1,
     multiprocessing_context: str | None = None,
+    drawn: int | None = None,
 ) -> DataLoader[dict[str, Any]]:
     """An endless loader of collated training items, see ``IterationSampler`` and ``collate``.
 
@@ -108,6 +116,7 @@ def train_loader(
         rank: this process, from 0.
         world_size: number of processes.
         multiprocessing_context: ``fork``, ``spawn`` or ``forkserver``; none: the system's default.
+        drawn: images drawn before, see ``IterationSampler``.
 
     Raises:
         OptionError: a value out of range.
@@ -115,7 +124,7 @@ def train_loader(
     if num_workers < 0:
         raise OptionError(f"must not be negative, got {num_workers}.", ("num_workers",))
     assert isinstance(dataset, Sized)
-    sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
+    sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size, drawn)
     closing = torch.zeros((), dtype=torch.uint8).share_memory_()
     loader = _Loader(
         _Guarded(dataset),
