@@ -48,3 +48,11 @@ def test_degradation_on_the_device(basicsr):
     assert found["ratio"] > 0
     for batch in ("2", "4"):
         assert found["batches"][batch]["share_of_step"]["adasr, batched on the device"] > 0
+
+
+@pytest.mark.slow
+def test_kill_and_resume():
+    found = _run("kill_and_resume.py", "--kills", "3")
+    assert found["ratio"] == found["goal"] == 1.0
+    assert found["kills"] == 3
+    assert found["unreadable"] == found["differing"] == found["leftovers"] == []

@@ -76,9 +76,10 @@ class Board:
 
     def add(self, numbers: Mapping[str, float], iteration: int) -> None:
         """One point on each curve."""
+        writer = self._writer
         with self._guarded():
-            for name, value in numbers.items() if self._writer is not None else ():
-                self._writer.add_scalar(name, value, iteration)
+            for name, value in numbers.items() if writer is not None else ():
+                writer.add_scalar(name, value, iteration)
 
     def close(self) -> None:
         """Write what is left."""
