@@ -48,9 +48,11 @@ class Bicubic:
             where ``h`` is ``gt_size`` or ``H - 2 * margin``.
 
         Raises:
-            ValueError: a batch of another shape.
+            ValueError: a batch of another shape, or NaN in it.
         """
         check_size(frames, self.margin, self.scale)
+        if frames.is_floating_point() and not bool(frames.sum().isfinite()):
+            raise ValueError("the GT holds NaN or infinite values")
         gt = as_float(middle(frames, gt_size, self.margin, self.scale))
         lq = quantized(bicubic_downscale(gt, self.scale))
         return lq[..., 2:-2, 2:-2], gt[..., self.margin : -self.margin, self.margin : -self.margin]

@@ -94,8 +94,9 @@ class FrameDegradation:
         operators = [sample for view in drawn for sample in view]
         for sample in operators if listening() else ():
             self._tell(sample)
-        lq = torch.empty(len(operators), 3, *crops[0].size)
-        gt = torch.empty(len(frames), 3, *crops[0].scaled(self.scale).size)
+        with torch.inference_mode(False):  # threads, which write to them, know nothing of that mode
+            lq = torch.empty(len(operators), 3, *crops[0].size)
+            gt = torch.empty(len(frames), 3, *crops[0].scaled(self.scale).size)
         on_host = frames.detach().cpu()
 
         def degrade(index: int) -> None:
@@ -177,7 +178,7 @@ class FrameDegradation:
 
 def thumbnail(frame: Tensor) -> Tensor:
     """(3, H / 4, W / 4) means of a (3, H, W) frame, in [0, 1]; of tiny frames the frame itself."""
-    image = frame.contiguous()
+    image = (frame if frame.dtype == torch.uint8 else frame.float()).contiguous()
     if min(frame.shape[-2:]) < 4:
         return as_float(image)
     result = torch.empty(3, frame.shape[-2] // 4, frame.shape[-1] // 4)

@@ -58,22 +58,6 @@ def gaussian_kernels(
     return _normalized((-0.5 * distance ** _column(beta)).exp(), support)
 
 
-def plateau_kernels(
-    canvas: int,
-    support: Tensor,
-    sigma_x: Tensor,
-    sigma_y: Tensor,
-    theta: Tensor,
-    beta: Tensor | float = 1.0,
-) -> Tensor:
-    r"""Plateau-shaped kernels, :math:`k \propto 1 / (1 + (C^T \Sigma^{-1} C)^\beta)`.
-
-    Arguments and result as for ``gaussian_kernels``.
-    """
-    distance = _mahalanobis(canvas, sigma_x, sigma_y, theta)
-    return _normalized(1.0 / (1.0 + distance ** _column(beta)), support)
-
-
 def sinc_kernels(canvas: int, support: Tensor, cutoff: Tensor) -> Tensor:
     r"""Circular low-pass filters, which ring and overshoot.
 
@@ -101,7 +85,10 @@ def mixed_kernels(
     sinc: Tensor,
     cutoff: Tensor,
 ) -> Tensor:
-    """One of the three families for each sample, what they have in common computed once.
+    r"""One of three families for each sample, what they have in common computed once.
+
+    Beside generalized Gaussians and sinc filters, these are plateau-shaped kernels,
+    :math:`k \propto 1 / (1 + (C^T \Sigma^{-1} C)^\beta)`.
 
     Args:
         canvas: as for ``gaussian_kernels``, like all that are not named here.
@@ -234,9 +221,10 @@ def _rings(canvas: int, cutoff: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def _distances(canvas: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """All distances from the centre of a canvas there are, and (k * k,) which one a pixel has."""
-    side = torch.arange(canvas) - canvas // 2
-    squares, place = (side[:, None] ** 2 + side**2).unique(return_inverse=True)
-    return squares.to(device, dtype).sqrt(), place.flatten().to(device)
+    with torch.inference_mode(False):  # others use them too
+        side = torch.arange(canvas) - canvas // 2
+        squares, place = (side[:, None] ** 2 + side**2).unique(return_inverse=True)
+        return squares.to(device, dtype).sqrt(), place.flatten().to(device)
 
 
 def _grid(canvas: int, like: Tensor) -> tuple[Tensor, Tensor]:

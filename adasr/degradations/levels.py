@@ -21,7 +21,7 @@ def as_float(images: Tensor) -> Tensor:
 
 
 def quantized(images: Tensor) -> Tensor:
-    """Clamped to [0, 1] and rounded to 8 bits."""
+    """Clamped to [0, 1] and rounded to 8 bits; NaN becomes 0 on a CPU."""
     if images.device.type != "cpu":
         return (images * 255).round().clamp(0, 255) / 255
     result = torch.empty(images.shape)
@@ -75,4 +75,5 @@ def to_levels(planes, levels):
         plane, target = planes[c], levels[c]
         for i in range(len(plane)):
             value = np.rint(plane[i] * np.float32(255))
-            target[i] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
+            value = value if value > 0 else np.float32(0)  # NaN is black
+            target[i] = np.uint8(min(value, np.float32(255)))

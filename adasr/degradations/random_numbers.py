@@ -24,7 +24,7 @@ def draw_seed(generator: Generator) -> np.uint64:
 
 @compiled
 def random_bits(seed, index):
-    """64 random bits of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), any of its sequence."""
+    """The numbers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), 64 bits; the first is 1."""
     state = seed + np.uint64(index) * _GOLDEN
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -41,10 +41,10 @@ def standard_normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 @compiled
 def _normal(seed, first, second):
-    """Pairs by Box and Muller's transform, its functions by their series: float32's precision."""
+    """Pairs by Box and Muller's transform, its functions by series, exact to 2e-6."""
     one, half = np.float32(1), np.float32(0.5)
     for i in range(len(first)):
-        bits = random_bits(seed, i)
+        bits = random_bits(seed, i + 1)
         # ln u of u in (0, 1]: u = 2^e (1 + f), with 1 + f between the roots of 1/2 and 2.
         u = np.float32((bits >> np.uint64(40)) + np.uint64(1)) * np.float32(2**-24)
         raw = np.int32(np.float32(u).view(np.int32) - _ROOT)

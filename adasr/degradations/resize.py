@@ -74,7 +74,7 @@ def _taps(axis: Axis, span: Span) -> tuple[np.ndarray, np.ndarray]:
 
 @compiled
 def _area_taps(length, target, start, end):
-    """Up to the last tap that counts, so that none asks for a pixel that is not needed."""
+    """As many taps for each pixel as the longest has; those beyond its own weigh nothing."""
     most = 0
     for i in range(start, end):
         most = max(most, -(-(i + 1) * length // target) - i * length // target)

@@ -84,7 +84,7 @@ def _look_up(levels, table, start, step, seed, noise):
         here, target = levels[begin : begin + n], noise[begin : begin + n]
         for i in range(n):
             # Eight random bits choose a bin, 23 others between the bin and its alias.
-            mixed = random_bits(seed, begin + i)
+            mixed = random_bits(seed, begin + i + 1)
             place[i] = (np.uint32(here[i]) << np.uint32(8)) | np.uint32(mixed & np.uint64(255))
             bits[i] = np.int32((mixed >> np.uint64(9)) & np.uint64(2**23 - 1))
         for i in range(n):
@@ -118,6 +118,9 @@ def _tables(counts: int) -> tuple[np.ndarray, np.ndarray]:
         threshold[rows, poor], alias[rows, poor] = left[rows, poor], rich
         left[rows, rich] -= 1 - left[rows, poor]
         done[rows, poor] = True
-    packed = (np.rint(threshold.clip(0, 1) * 2**23).astype(np.int64) << 8) | alias
-    packed = np.minimum(packed, 2**31 - 1)  # a threshold of 1 does without its alias
+    # A threshold of 1 needs one bit more than there is, and does without: the alias is the bin.
+    full = np.rint(threshold.clip(0, 1) * 2**23) == 2**23
+    alias = np.where(full, np.arange(_BINS), alias)
+    packed = np.minimum(np.rint(threshold.clip(0, 1) * 2**23), 2**23 - 1).astype(np.int64) << 8
+    packed |= alias
     return packed.astype(np.int32).ravel(), (start / counts - rate / counts).astype(np.float32)

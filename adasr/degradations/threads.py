@@ -26,7 +26,12 @@ def for_each(count: int, work: Callable[[int], None]) -> None:
                 index = next(indices, None)
             if index is None:
                 return
-            work(index)
+            try:
+                work(index)
+            except BaseException:
+                with lock:  # nobody needs the others then
+                    list(indices)
+                raise
 
     with one_thread() as threads:
         helpers = min(threads, count) - 1

@@ -118,6 +118,10 @@ class TrainOptions(Section):
     """Use torch.compile: true, false or one of its modes."""
     channels_last: bool | None = None
     """Memory layout of the features; none: what is fast."""
+    checkpoint_activations: bool = False
+    """Compute the features of the network's blocks twice, to save the memory they take."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits each time on a GPU; a CPU does so anyway."""
 
 
 class ValOptions(Section):

@@ -31,10 +31,11 @@ from ..registry import (
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site, attach
 from ..regularizers.tap import find_site
+from .batches import MakePairs
 from .log import TrainingLog
 from .lr import LearningRate
 from .settings import TrainSettings
-from .trainer import MakePairs, Validate, scalar
+from .trainer import Validate, scalar
 
 
 def make_settings(options: Options) -> TrainSettings:

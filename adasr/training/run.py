@@ -22,6 +22,7 @@ from ..registry import (
     OPTIMIZER_REGISTRY,
 )
 from ..weights import build_network, load_into
+from .backends import set_backends
 from .build import (
     align,
     make_degradation,
@@ -65,6 +66,7 @@ def run_training(
     assert device is not None
     with options.at("train"):
         precision = resolve_precision(options.train.precision, device)
+    set_backends(device, options.train.deterministic)
     # Accelerate remembers the precision of its first use in a process; another run may differ.
     AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
@@ -82,16 +84,30 @@ def run_training(
         ) as log:
             for line in options.source.notes:  # the command line has printed them
                 log.note(line)
-            return _train(options, accelerator, folder, resumed, log)
+            trainer = make_trainer(options, accelerator, folder, log, resumed)
+            return _finish(trainer.run(), log, trainer.settings)
 
 
-def _train(
+def make_trainer(
     options: Options,
     accelerator: Accelerator,
     folder: Path,
-    resumed: dict[str, Any] | None,
     log: TrainingLog,
-) -> TrainingResult:
+    resumed: dict[str, Any] | None = None,
+) -> Trainer:
+    """A trainer with all its parts, at the place where ``resumed`` was saved.
+
+    Args:
+        options: checked options of a training.
+        accelerator: device, precision, processes.
+        folder: the experiment's folder.
+        log: where the run tells what happens.
+        resumed: a training state.
+
+    Raises:
+        OptionError: an option that only shows to be wrong when its part is built.
+        TrainingError: the state does not fit the options.
+    """
     settings, train = make_settings(options), options.train
     set_seed(settings.seed + accelerator.process_index)
     with options.at("network_g"):
@@ -126,6 +142,7 @@ def _train(
         schedule=make_schedule(options),
         validate=make_validator(options, folder, log),
         compile_mode=_compile_mode(train.compile),
+        checkpointing=train.checkpoint_activations,
         metadata={"name": options.name, "options": dump_options(options)},
     )
     if resumed is not None:
@@ -145,7 +162,7 @@ def _train(
         f"{accelerator.num_processes} x {accelerator.device.type}, {precision}, "
         f"{len(getattr(training_set, 'files', training_set))} images"
     )
-    return _finish(trainer.run(), log, settings)
+    return trainer
 
 
 @contextlib.contextmanager

@@ -59,3 +59,10 @@ def test_no_random_number_is_drawn(batch):
 def test_a_scale_below_one_is_refused():
     with pytest.raises(OptionError, match="at least 1"):
         DEGRADATION_REGISTRY.build({"type": "Bicubic"}, scale=0)
+
+
+def test_nan_is_refused(batch):
+    broken = batch[..., :80, :80].clone()
+    broken[0, 0, 40, 40] = float("nan")
+    with pytest.raises(ValueError, match="NaN"):
+        DEGRADATION_REGISTRY.build({"type": "Bicubic"}, scale=4)(broken, torch.Generator())

@@ -143,6 +143,22 @@ def test_bytes_and_floats_and_any_number_of_threads_give_the_same(frames, kind):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_frames_of_any_float_type(frames, dtype):
+    degrade = _build(noise_range=(0, 1))
+    expected, _ = degrade(frames.to(dtype).float(), _generator(), gt_size=32)
+    lq, gt = degrade(frames.to(dtype), _generator(), gt_size=32)
+    assert torch.equal(lq, expected)
+    assert gt.dtype == torch.float32
+
+
+def test_in_inference_mode(frames):
+    expected, _ = _build()(frames, _generator(), gt_size=32)
+    with torch.inference_mode():
+        lq, _ = _build()(frames, _generator(), gt_size=32)
+    assert torch.equal(lq, expected)
+
+
 def test_threads_end_with_the_call(frames):
     threads = torch.get_num_threads()
     try:

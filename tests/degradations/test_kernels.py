@@ -14,7 +14,7 @@ from adasr.degradations.kernels import (
     FAMILY_PROB,
     KernelMix,
     gaussian_kernels,
-    plateau_kernels,
+    mixed_kernels,
     random_cutoff,
     sinc_kernels,
 )
@@ -77,7 +77,8 @@ def test_blur_kernels_equal_basicsr(reference, family, isotropic):
     elif family == "generalized":
         ours = gaussian_kernels(21, *values)
     else:
-        ours = plateau_kernels(21, *values)
+        yes = torch.ones(len(support), dtype=torch.bool)
+        ours = mixed_kernels(21, *values, plateau=yes, sinc=~yes, cutoff=values[1])
     _close(ours, theirs)
 
 
@@ -89,6 +90,9 @@ def test_sinc_kernels_equal_basicsr(reference):
         for c, k in zip(cutoff.tolist(), support.tolist(), strict=True)
     ]
     _close(sinc_kernels(21, support, cutoff), theirs)
+    one = torch.ones_like(cutoff)
+    yes = one.bool()
+    _close(mixed_kernels(21, support, one, one, one, one, ~yes, yes, cutoff), theirs)
 
 
 def test_random_kernels_follow_basicsr_distribution(reference):

@@ -7,7 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
-from adasr.degradations.random_numbers import standard_normal
+from adasr.degradations.random_numbers import random_bits, standard_normal
+
+
+def test_bits_are_those_that_splitmix64_is_known_by():
+    first = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert [random_bits(np.uint64(0), i) for i in (1, 2, 3)] == first
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Unsharp masking of a part, at half the resolution, stays close to the exact filter."""
+"""Unsharp masking of a part, at a quarter of the resolution, stays close to the exact filter."""
 
 from __future__ import annotations
 

@@ -137,7 +137,6 @@ def test_two_processes_with_half_the_batch_give_the_gradient_of_one(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the loop logs the loss of the first process", strict=True)
 def test_the_logged_loss_is_the_mean_over_the_processes(
     paired: Callable[[int], Path], tmp_path: Path, launch: Launch
 ) -> None:

@@ -474,3 +474,13 @@ def test_an_experiment_may_start_from_its_own_earlier_weights(options: MakeOptio
     root = str(folder_of(options()).parent)
     start = {"experiments_root": root, "pretrain_network_g": str(weights)}
     assert run_training(options(path=start)).iteration == 8
+
+
+def test_checkpointed_activations_train_the_same_weights(options: MakeOptions) -> None:
+    run_training(options())
+    plain = load_network(folder_of(options()) / "models" / "net_g_8.safetensors").state_dict()
+    run_training(options(name="saving", train={"checkpoint_activations": True}))
+    folder = folder_of(options(name="saving"))
+    saving = load_network(folder / "models" / "net_g_8.safetensors").state_dict()
+    for name, value in plain.items():
+        torch.testing.assert_close(saving[name], value, rtol=1e-5, atol=1e-7)

@@ -17,7 +17,7 @@ from ...errors import OptionError, WeightsError
 from ...inference.tiles import pad_to_multiple
 from ...registry import DEGRADATION_REGISTRY, METRIC_REGISTRY
 from ...regularizers.sites import RESERVED_PREFIX
-from ...training.trainer import generator
+from ...training.batches import generator
 from ...weights import load_into, save_network
 from ...weights.build import add_attributes
 

@@ -1,0 +1,61 @@
+"""Steps that are not finite change nothing, looked at at once or later."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from adasr.errors import TrainingError
+from adasr.training.finite import MAX_NONFINITE, FiniteWatch
+
+
+def _watch(net: nn.Module, told: list[str], deferred: bool) -> FiniteWatch:
+    accelerator = Accelerator(cpu=True)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1, fused=True)
+    watch = FiniteWatch(accelerator, accelerator.prepare(optimizer), told.append, "runs/x")
+    assert not watch.deferred  # on a CPU
+    watch.deferred = deferred
+    return watch
+
+
+def _steps(net: nn.Module, watch: FiniteWatch, values: list[float]) -> list[bool]:
+    done = []
+    for iteration, value in enumerate(values, 1):
+        loss = net(torch.full((1, 2), value)).sum()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in net.parameters()])
+        done.append(watch.step({"l_pix": loss}, norm, iteration, [f"{iteration}.png"]))
+        assert all(p.grad is None for p in net.parameters())
+    return done
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_bad_step_is_as_if_it_had_not_been(deferred):
+    net, told = nn.Linear(2, 1), []
+    without = copy.deepcopy(net)
+    watch = _watch(net, told, deferred)
+    done = _steps(net, watch, [1.0, float("nan"), float("inf"), 2.0])
+    watch.tell()
+    _steps(without, _watch(without, [], deferred), [1.0, 2.0])
+    for ours, expected in zip(net.parameters(), without.parameters(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
+    assert len(told) == 2
+    assert "iteration 2" in told[0] and "2.png" in told[0] and "l_pix = nan" in told[0]
+    assert done == ([True] * 4 if deferred else [True, False, False, True])
+    assert watch.in_a_row == 0
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_too_many_in_a_row_end_the_training(deferred):
+    net = nn.Linear(2, 1)
+    watch = _watch(net, [], deferred)
+    _steps(net, watch, [float("nan")] * (MAX_NONFINITE - 1))
+    watch.tell()
+    assert watch.in_a_row == MAX_NONFINITE - 1
+    with pytest.raises(TrainingError, match="runs/x is untouched"):
+        _steps(net, watch, [float("nan")])
+        watch.tell()
