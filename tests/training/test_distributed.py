@@ -216,7 +216,6 @@ def test_a_run_goes_on_with_another_number_of_processes(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a state does not say yet how many images were drawn", strict=True)
 def test_another_number_of_processes_goes_on_in_the_epoch_where_it_was(
     recipe: Callable[..., Path], tmp_path: Path, launch: Launch
 ) -> None:

@@ -212,7 +212,6 @@ def test_a_second_signal_in_a_save_stops_at_once_and_keeps_the_last(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the loop does not use StopRequest.interruptible yet", strict=True)
 @pytest.mark.parametrize(
     ("number", "code", "workers"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 0)]
 )
@@ -230,7 +229,6 @@ def test_in_a_wait_for_data(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the loop does not use StopRequest.interruptible yet", strict=True)
 @BOTH
 def test_in_a_validation(
     running: Callable[..., Run], tmp_path: Path, number: int, code: int
