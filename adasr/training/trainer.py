@@ -209,8 +209,8 @@ class Trainer:
             self.annealing.step(iteration)
         self._set_learning_rate(iteration)
         # Several processes must all begin an iteration or none: the others would wait for this one.
-        alone = stop is not None and self.accelerator.num_processes == 1
-        with stop.interruptible() if alone else contextlib.nullcontext():
+        alone = stop if self.accelerator.num_processes == 1 else None
+        with contextlib.nullcontext() if alone is None else alone.interruptible():
             first = self._next_pairs(source)
         losses = self._optimize(first, source, iteration)
         self.result.iteration = iteration
