@@ -76,9 +76,10 @@ class Board:
 
     def add(self, numbers: Mapping[str, float], iteration: int) -> None:
         """One point on each curve."""
-        writer = self._writer
+        if (writer := self._writer) is None:
+            return
         with self._guarded():
-            for name, value in numbers.items() if writer is not None else ():
+            for name, value in numbers.items():
                 writer.add_scalar(name, value, iteration)
 
     def close(self) -> None:
