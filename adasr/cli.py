@@ -104,6 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--auto-resume; what was saved is untouched.",
                 1,
             )
+        if _lost_process(error):
+            return _failed(
+                "another process of this training has ended; its own message, or torchrun's last "
+                "lines, tell why. Go on from the last checkpoint with --auto-resume.",
+                1,
+            )
         if not _out_of_memory(error):
             raise
         return _failed(
@@ -119,6 +125,14 @@ def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
     from .inference.memory import is_out_of_memory
 
     return isinstance(error, MemoryError) or is_out_of_memory(error)
+
+
+def _lost_process(error: RuntimeError | MemoryError) -> bool:
+    if "RANK" not in os.environ:
+        return False
+    from .training.processes import lost_process
+
+    return lost_process(error)
 
 
 def _failed(message: str, code: int) -> int:
@@ -152,8 +166,10 @@ def train(
 ) -> int:
     """Train a network as an option YAML says."""
     from .training.cache import build_cache, wants_cache
+    from .training.processes import check_launch
     from .training.run import run_training
 
+    check_launch()
     options = _options(opt, overrides)
     if wants_cache(options):
         build_cache(options)

@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder = Path(args.data) if args.data else write_samples(place / "samples")[0].parent
+        folder = Path(args.data) if args.data else write_samples(place / "samples")[0][0].parent
         if args.memory_of:
             print(json.dumps(memory(args, folder, place)))
             return

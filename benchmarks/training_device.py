@@ -3,8 +3,8 @@
 For each network: one iteration of ``adasr train`` (files to moving average, Adaptive Dropout), with
 and without ``torch.compile``, the bare step of the plain network, BasicSR's released recipe where
 its network is the same, waits for the device, and the model's arithmetic over the card's measured
-rate of matrix products (MFU). ``ratio`` is BasicSR's time over ours for SRResNet. On a CPU all of it
-runs, for a test, and means nothing.
+rate of matrix products (MFU). ``ratio`` is BasicSR's time over ours for SRResNet. On a CPU all of
+it runs, for a test, and means nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     medians: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        data = Path(args.data) if args.data else write_samples(place / "samples")[0].parent
+        data = Path(args.data) if args.data else write_samples(place / "samples")[0][0].parent
         for name in args.networks:
             found[name] = measure(name, args, data, place / name, rate)
             medians |= {f"{name}, {key[:-2]}": v for key, v in found[name].items() if "_s" in key}

@@ -75,3 +75,11 @@ def test_soak(images, cache):
     assert list(found["points"]) == ["1", "5", "10"]
     assert all(len(held["workers"]) == 1 for held in found["points"].values())
     assert found["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_kill_and_resume():
+    found = _run("kill_and_resume.py", "--kills", "3")
+    assert found["ratio"] == found["goal"] == 1.0
+    assert found["kills"] == 3
+    assert found["unreadable"] == found["differing"] == found["leftovers"] == []

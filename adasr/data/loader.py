@@ -6,6 +6,8 @@ iteration t gets the very batches that the uninterrupted run would have got.
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any
@@ -34,6 +36,8 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
         start_iter: iterations already done.
         rank: this process, from 0.
         world_size: number of processes.
+        drawn: images that all ranks together drew in the iterations done; by default as many as
+            these take with this ``batch_size`` and ``world_size``.
 
     Raises:
         OptionError: a value out of range.
@@ -47,9 +51,13 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
         start_iter: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        drawn: int | None = None,
     ) -> None:
-        least = {"length": 1, "batch_size": 1, "seed": 0, "start_iter": 0, "rank": 0}
-        for name, value in zip(least, (length, batch_size, seed, start_iter, rank), strict=True):
+        usual = start_iter * world_size * batch_size
+        self.drawn = usual if drawn is None else drawn
+        least = {"length": 1, "batch_size": 1, "seed": 0, "start_iter": 0, "rank": 0, "drawn": 0}
+        values = (length, batch_size, seed, start_iter, rank, self.drawn)
+        for name, value in zip(least, values, strict=True):
             if value < least[name]:
                 raise OptionError(f"must be at least {least[name]}, got {value}.", (name,))
         if rank >= world_size:
@@ -66,7 +74,8 @@ class IterationSampler(Sampler[list[tuple[int, int]]]):
 
     def batch(self, iteration: int) -> list[tuple[int, int]]:
         """The (index, seed) pairs of an iteration, counted from 1."""
-        first = ((iteration - 1) * self.world_size + self.rank) * self.batch_size
+        since = (iteration - 1 - self.start_iter) * self.world_size + self.rank
+        first = self.drawn + since * self.batch_size
         return [self._item(position) for position in range(first, first + self.batch_size)]
 
     def _item(self, position: int) -> tuple[int, int]:
@@ -91,6 +100,7 @@ def train_loader(
     rank: int = 0,
     world_size: int = 1,
     multiprocessing_context: str | None = None,
+    drawn: int | None = None,
 ) -> DataLoader[dict[str, Any]]:
     """An endless loader of collated training items, see ``IterationSampler`` and ``collate``.
 
@@ -107,6 +117,7 @@ def train_loader(
         rank: this process, from 0.
         world_size: number of processes.
         multiprocessing_context: ``fork``, ``spawn`` or ``forkserver``; none: the system's default.
+        drawn: images drawn before, see ``IterationSampler``.
 
     Raises:
         OptionError: a value out of range.
@@ -118,17 +129,20 @@ def train_loader(
     open_cache = getattr(dataset, "open_cache", None)
     if open_cache is not None:
         open_cache()
-    sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size)
-    return _Loader(
+    sampler = IterationSampler(len(dataset), batch_size, seed, start_iter, rank, world_size, drawn)
+    closing = torch.zeros((), dtype=torch.uint8).share_memory_()
+    loader = _Loader(
         _Guarded(dataset),
         batch_sampler=sampler,
         num_workers=num_workers,
         collate_fn=collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=functools.partial(_start_worker, closing=closing),
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed % 2**63),
         multiprocessing_context=multiprocessing_context if num_workers else None,
     )
+    loader.closing = closing
+    return loader
 
 
 class _Guarded(Dataset[dict[str, Any]]):
@@ -145,15 +159,21 @@ class _Guarded(Dataset[dict[str, Any]]):
 
 
 class _Loader(DataLoader[dict[str, Any]]):
+    closing: torch.Tensor
+
     def __iter__(self) -> Any:
-        return _raising(super().__iter__())
+        self.closing.fill_(0)
+        return _raising(super().__iter__(), self.closing)
 
 
-def _raising(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        if "error" in batch:
-            raise batch["error"]
-        yield batch
+def _raising(batches: Iterator[dict[str, Any]], closing: torch.Tensor) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in batches:
+            if "error" in batch:
+                raise batch["error"]
+            yield batch
+    finally:
+        closing.fill_(1)
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -173,15 +193,23 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return batch
 
 
-def _start_worker(worker: int) -> None:
-    """In each worker; torch is pinned to one thread by the DataLoader itself.
+def _start_worker(worker: int, closing: torch.Tensor) -> None:
+    """In each worker; ``closing`` is 1 when the main process is done with it.
+
+    Torch is pinned to one thread by the DataLoader itself.
 
     OpenCV must not be: in a forked worker ``cv2.setNumThreads`` waits for threads of the parent
     for ever. Nothing a worker does here starts threads of OpenCV's.
     """
     # Ctrl-C and a cluster's SIGTERM go to the whole group of processes, but the main one decides
     # when to stop and needs its workers until then. It also ends workers that hang by SIGTERM, so
-    # they do obey, only later.
+    # they do obey, only later where the signal may be the cluster's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_LAST_SECONDS))
+
+        def stop(number: int, frame: object) -> None:
+            if closing.item():
+                os._exit(0)
+            signal.alarm(_LAST_SECONDS)
+
+        signal.signal(signal.SIGTERM, stop)

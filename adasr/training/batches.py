@@ -18,6 +18,9 @@ MakePairs = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(GT crops (N, 3, H, W), generator) -> (LQ, GT); the degradation."""
 
 
+_PATIENCE = 10  # seconds for a thread to end; stuck ones end with the process
+
+
 @dataclass
 class Pairs:
     """One batch.
@@ -123,10 +126,10 @@ class PairSource:
                 yield pairs
         finally:
             self._stopped.set()
-            while thread.is_alive():  # it may wait for room
+            patience = time.monotonic() + _PATIENCE
+            while thread.is_alive() and time.monotonic() < patience:  # it may wait for room
                 with contextlib.suppress(queue.Empty):
                     made.get(timeout=0.05)
-            thread.join()
 
     def _fill(self, made: queue.Queue[Pairs | BaseException]) -> None:
         on_gpu = self.device.type == "cuda"

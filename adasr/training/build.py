@@ -92,9 +92,16 @@ def pairs_of(degradation: Any, training_set: Any) -> MakePairs | None:
 
 
 def make_loader(
-    options: Options, training_set: Dataset[Any], accelerator: Accelerator, done: int
+    options: Options,
+    training_set: Dataset[Any],
+    accelerator: Accelerator,
+    done: int,
+    drawn: int | None = None,
 ) -> DataLoader[Any]:
-    """Endless batches of the training set, the first being that of iteration ``done + 1``."""
+    """Endless batches of the training set, the first being that of iteration ``done + 1``.
+
+    ``drawn`` images have been drawn before, which the number of processes may have changed.
+    """
     wanted = options.datasets.train
     assert wanted is not None  # require_train has seen to it
     return train_loader(
@@ -105,6 +112,7 @@ def make_loader(
         done * options.train.accumulate,
         accelerator.process_index,
         accelerator.num_processes,
+        drawn=drawn,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import platform
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,25 @@ import numpy as np
 import torch
 
 from ..errors import TrainingError, WeightsError
-from ..files import atomic_path
+from ..files import atomic_path, remove_leftovers
+from ..version import __version__
 
 STATE = r"(\d+)\.state"
 WEIGHTS = r"net_g_(\d+)\.safetensors"
 DISCRIMINATORS = r"net_d_(\d+)\.safetensors"
+_NUMBERS = {"network", "ema", "optimizer", "adversary"}
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a training state (tensors, numbers, strings, lists and dicts of them) atomically.
 
+    The versions that wrote it are added.
+
     Raises:
         TrainingError: the disk is full or the place cannot be written; earlier states are kept.
     """
     with explained(path), atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        torch.save({**state, "versions": versions()}, temporary)
 
 
 @contextlib.contextmanager
@@ -40,10 +46,16 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or f"{str(error).partition(chr(10))[0]:.120}"
+        states = saved_states(path.parent.parent / "training_states")
+        kept = (
+            f"The checkpoint of iteration {states[0].stem} in {path.parent.parent} is kept, "
+            "and --auto-resume goes on from it."
+            if states
+            else "No checkpoint was saved before."
+        )
         raise TrainingError(
-            f"{path}: cannot be saved ({reason}). Free some space or choose another place; "
-            "the checkpoints saved before are untouched, and --auto-resume goes on from the last."
+            f"{path}: cannot be saved ({reason}). Free some space or choose another place. {kept}"
         ) from error
 
 
@@ -51,7 +63,7 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read a training state on the CPU; code in it is never run.
 
     Raises:
-        WeightsError: not a training state, or damaged.
+        WeightsError: not a training state, damaged, or with numbers that are not finite.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -70,7 +82,59 @@ def load_state(path: Path) -> dict[str, Any]:
             "Runs of other programs are gone on with from their weights: give those as "
             "path.pretrain_network_g instead of path.resume_state.",
         )
+    for key in _NUMBERS & state.keys():
+        _check_finite(state[key], path, key)
     return state
+
+
+def _check_finite(held: Any, path: Path, key: str) -> None:
+    if isinstance(held, Mapping | list | tuple):
+        for name, inner in held.items() if isinstance(held, Mapping) else enumerate(held):
+            _check_finite(inner, path, f"{key}.{name}")
+    elif isinstance(held, torch.Tensor) and not torch.isfinite(held).all():
+        raise WeightsError(
+            path,
+            f"has numbers that are not finite, first in {key}",
+            "Its training diverged; remove it, and the one before it will be used.",
+        )
+
+
+def versions() -> dict[str, str]:
+    """What the bits of a run hang on beside its options."""
+    return {
+        "adasr": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def differences(state: Mapping[str, Any], options: str, processes: int) -> list[str]:
+    """What a run that goes on from ``state`` changes, a line each.
+
+    Args:
+        state: as it was saved.
+        options: of the run to come, as YAML.
+        processes: of the run to come.
+    """
+    saved = str(state.get("metadata", {}).get("options", ""))
+    lines = difflib.unified_diff(saved.splitlines(), options.splitlines(), lineterm="", n=0)
+    told = [
+        f"options differ from the saved run: {line}"
+        for line in lines
+        if line[0] in "+-" and not line.startswith(("+++", "---"))
+    ]
+    wrote = state.get("versions", {})
+    for name, version in versions().items():
+        if wrote.get(name, version) != version:
+            told.append(f"saved by {name} {wrote[name]}, this is {version}: bits may differ.")
+    before = len(state.get("random", ())) or processes
+    if before != processes:
+        told.append(
+            f"saved by {before} process{'es' if before > 1 else ''}, now there are {processes}: "
+            "the effective batch and the random numbers change."
+        )
+    return told
 
 
 def saved_states(folder: Path) -> list[Path]:
@@ -92,7 +156,11 @@ def newest_state(
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:
-    """Remove all but the ``keep`` files of the highest iteration; the pattern's group is that."""
+    """Remove all but the ``keep`` files of the highest iteration; the pattern's group is that.
+
+    What a killed process left half written goes too.
+    """
+    remove_leftovers(folder)
     expression = re.compile(pattern)
     numbered = [(int(m[1]), p) for p in folder.iterdir() if (m := expression.fullmatch(p.name))]
     for _, path in sorted(numbered, reverse=True)[max(1, keep) :]:
@@ -100,7 +168,11 @@ def prune(folder: Path, pattern: str, keep: int) -> None:
 
 
 def set_aside(folder: Path, pattern: str, after: int) -> None:
-    """Rename files of iterations above ``after``: a run that goes back must not mix with them."""
+    """Rename files of iterations above ``after``: a run that goes back must not mix with them.
+
+    What a killed process left half written is removed: it may be what fills the disk.
+    """
+    remove_leftovers(folder)
     expression = re.compile(pattern)
     for path in folder.glob("*"):
         match = expression.fullmatch(path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
@@ -15,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from ..data.images import to_image
-from ..files import write_text
-from .scalars import layout, scalars
+from ..files import remove_leftovers, write_text
+from .log_files import Board, TextLog, append_line
+from .scalars import scalars
 
 
 class WandbRun(Protocol):
@@ -35,6 +37,8 @@ class WandbRun(Protocol):
 
 class TrainingLog:
     """Writes to every place asked for; on other processes than the first it does nothing.
+
+    A file that cannot be written (a full disk) is told about once and never ends the training.
 
     Args:
         folder: the experiment's folder.
@@ -71,27 +75,27 @@ class TrainingLog:
         )
         self._task = self._bar.add_task("", total=total_iter, completed=start_iter, status="")
         self._board = self._wandb = self._file = None
-        self._tags: set[str] = set()
+        self._unwritten: set[Path] = set()
         if not active:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = logging.FileHandler(folder / "train.log", encoding="utf-8")
-        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        remove_leftovers(folder)
+        self._file = TextLog(folder / "train.log", self._written)
         self._logger.addHandler(self._file)
         _drop_after(folder / "metrics.jsonl", start_iter)
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tb"), purge_step=start_iter + 1)
+            self._board = Board(folder / "tb", start_iter, self._written)
         if wandb is not None:
             self._wandb = self._start_wandb(wandb)
 
     def __enter__(self) -> TrainingLog:
-        self._bar.start()
+        with contextlib.suppress(OSError):
+            self._bar.start()
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._bar.stop()
+        with contextlib.suppress(OSError):
+            self._bar.stop()
         if self._board is not None:
             self._board.close()
         if self._wandb is not None:
@@ -115,7 +119,8 @@ class TrainingLog:
 
     def progress(self, iteration: int, status: str) -> None:
         """Move the progress bar."""
-        self._bar.update(self._task, completed=iteration, status=status)
+        with contextlib.suppress(OSError):
+            self._bar.update(self._task, completed=iteration, status=status)
 
     def metrics(self, iteration: int, kind: str, values: Mapping[str, Any]) -> None:
         """One line of ``metrics.jsonl``; its numbers go to TensorBoard and W&B as well.
@@ -128,15 +133,16 @@ class TrainingLog:
         if not self.active:
             return
         record = {"iteration": iteration, "kind": kind, "time": round(time.time(), 3), **values}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        path = self.folder / "metrics.jsonl"
+        try:
+            append_line(path, json.dumps(record))
+        except OSError as error:
+            self._written(path, error)
+        else:
+            self._written(path, None)
         numbers = scalars(kind, values)
         if self._board is not None:
-            for tag, value in numbers.items():
-                self._board.add_scalar(tag, value, iteration)
-            if not self._tags.issuperset(numbers):
-                self._tags.update(numbers)
-                self._board.add_custom_scalars(layout(sorted(self._tags)))
+            self._board.add(numbers, iteration)
         if self._wandb is not None:
             self._wandb.log(numbers, step=iteration)
 
@@ -157,8 +163,7 @@ class TrainingLog:
             return
         shown = {f"{tag}/{label}": to_image(picture) for label, picture in pictures.items()}
         if self._board is not None:
-            for name, picture in shown.items():
-                self._board.add_image(name, picture, iteration, dataformats="HWC")
+            self._board.images(shown, iteration)
         if self._wandb is not None:
             import wandb  # type: ignore[import-not-found]
 
@@ -168,7 +173,23 @@ class TrainingLog:
     def _say(self, level: int, message: str, style: str) -> None:
         if self.active:
             self._logger.log(level, message)
-            self.console.print(message, style=style, markup=False, soft_wrap=True)
+            # It may be a file on a full disk, or a pipe that nobody reads any more.
+            with contextlib.suppress(OSError):
+                self.console.print(message, style=style, markup=False, soft_wrap=True)
+
+    def _written(self, path: Path, error: OSError | None) -> None:
+        """Tell once that a file cannot be written, and once that it can be again."""
+        if (error is not None) == (path in self._unwritten):
+            return
+        if error is None:
+            self._unwritten.remove(path)
+            self.info(f"{path}: is written again; what came in between is missing there.")
+            return
+        self._unwritten.add(path)
+        self.warn(
+            f"{path}: cannot be written ({error.strerror or error}); the training goes on without. "
+            "Free some space: a checkpoint that cannot be saved ends it."
+        )
 
     def _start_wandb(self, wanted: WandbRun) -> Any:
         if importlib.util.find_spec("wandb") is None:

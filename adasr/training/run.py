@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
 
-from ..errors import TrainingError
+from ..errors import OptionError, TrainingError
 from ..files import write_text
 from ..options import Options, check_paths, dump_options
 from ..registry import (
@@ -40,6 +39,7 @@ from .checkpoint import (
     DISCRIMINATORS,
     STATE,
     WEIGHTS,
+    differences,
     load_state,
     newest_state,
     saved_states,
@@ -49,6 +49,9 @@ from .log import TrainingLog
 from .precision import resolve_precision
 from .settings import TrainingResult, TrainSettings
 from .trainer import Trainer
+
+# How long processes wait for each other; the first one validates and saves alone.
+_PATIENCE = datetime.timedelta(hours=4)
 
 
 def run_training(
@@ -71,7 +74,7 @@ def run_training(
     check_paths(options, "train")
     # Without a GPU, accelerate joins several processes only when told that a CPU is meant.
     cpu = not torch.accelerator.is_available()
-    device = PartialState(cpu=cpu).device
+    device = PartialState(cpu=cpu, timeout=_PATIENCE).device
     assert device is not None
     with options.at("train"):
         precision = resolve_precision(options.train.precision, device)
@@ -131,7 +134,8 @@ def make_trainer(
     training_set = make_training_set(options, degradation)
     make_pairs, alignment = align(options, net, pairs_of(degradation, training_set))
     done = resumed["iteration"] if resumed else 0
-    loader = make_loader(options, training_set, accelerator, done)
+    drawn = resumed.get("drawn") if resumed else None
+    loader = make_loader(options, training_set, accelerator, done, drawn)
     with options.at("train", "optim_g"):
         optimizer = OPTIMIZER_REGISTRY.build(train.optim_g.options, params=net.parameters())
     trainer = Trainer(
@@ -217,6 +221,13 @@ def _resume_point(
             return state
     if options.path.resume_state is not None:
         return load_state(options.path.resume_state)
+    start = options.path.pretrain_network_g
+    if start is not None and start.absolute().is_relative_to(folder.absolute()):
+        with options.at("path", "pretrain_network_g"):
+            raise OptionError(
+                "is in the experiment's own folder, which is renamed when it starts anew.",
+                hint="Give the run another name.",
+            )
     if accelerator.is_main_process and folder.exists() and any(folder.iterdir()):
         stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")
         archived = folder.with_name(f"{folder.name}_archived_{stamp}")
@@ -227,11 +238,9 @@ def _resume_point(
 
 
 def _resume(trainer: Trainer, state: dict[str, Any], log: TrainingLog) -> None:
-    before = state["metadata"].get("options", "")
-    now = trainer.metadata["options"]
-    for line in difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0):
-        if line[0] in "+-" and not line.startswith(("+++", "---")):
-            log.warn(f"options differ from the saved run: {line}")
+    processes = trainer.accelerator.num_processes
+    for line in differences(state, trainer.metadata["options"], processes):
+        log.warn(line)
     if trainer.accelerator.is_main_process:
         set_aside(trainer.folder / "training_states", STATE, state["iteration"])
         for pattern in (WEIGHTS, DISCRIMINATORS):

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
+
+ECHO = 2.0
+"""Seconds in which a second signal is taken for an echo of the first.
+
+A cluster signals every process of a job, and torchrun passes the signal on to its own once more.
+"""
+
+
+class Interrupted(BaseException):
+    """A request to stop met what can be given up. No ``Exception``, so that nothing catches it."""
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is remembered in ``signal``; a second acts.
+    """While entered, the first SIGINT or SIGTERM is remembered in ``signal``.
+
+    A second one, more than ``ECHO`` seconds later, ends what is being done: files that are half
+    written are removed on the way out. A third ends the process on the spot.
 
     Args:
         on_request: called with the signal's name at the first request.
@@ -19,6 +35,8 @@ class StopRequest:
         self.signal: int | None = None
         self._on_request = on_request
         self._previous: dict[int, object] = {}
+        self._interruptible = self._leaving = False
+        self._since = 0.0
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
@@ -36,8 +54,32 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous.clear()
 
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """What may take long and can be given up: waiting for data, validating.
+
+        Raises:
+            Interrupted: a request was there already or came meanwhile.
+        """
+        self._interruptible = True
+        try:
+            if self.signal is not None:
+                raise Interrupted
+            yield
+        finally:
+            self._interruptible = False
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
-        self._on_request(signal.Signals(number).name)
+        if self._leaving:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif self.signal is None:
+            self.signal, self._since = number, time.monotonic()
+            self._on_request(signal.Signals(number).name)
+            if self._interruptible:
+                raise Interrupted
+        elif time.monotonic() - self._since > ECHO:
+            self._leaving = True
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise SystemExit(128 + number)

@@ -40,7 +40,7 @@ from .memory import MemoryMeter
 from .meter import Meter, status
 from .rematerialize import checkpoint_activations
 from .settings import TrainingResult, TrainSettings
-from .signals import StopRequest
+from .signals import Interrupted, StopRequest
 
 _AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each other to stop
 
@@ -118,6 +118,8 @@ class Trainer:
         self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
         self._unjudged = 0
+        self.validation_due = False
+        self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
         self._saved_random_state: dict[str, Any] | None = None
 
     def run(self) -> TrainingResult:
@@ -129,13 +131,20 @@ class Trainer:
         settings, result = self.settings, self.result
         request = StopRequest(lambda name: self.log.warn(f"{name}: saving and stopping ..."))
         with request as stop, self.pairs() as source:
+            if self.validation_due:  # a signal ended it when the state was saved
+                self._validate(result.iteration, stop)
             for iteration in range(result.iteration + 1, settings.total_iter + 1):
-                losses = self.iterate(source, iteration)
+                try:
+                    losses = self.iterate(source, iteration, stop)
+                except Interrupted:  # in the wait for the first pairs: nothing has been done yet
+                    result.stopped_by = stop.signal
+                    self.save()
+                    break
                 last = iteration == settings.total_iter
                 if losses is not None and (last or iteration % settings.print_freq == 0):
                     self._report(iteration, losses)
                 if self.validate is not None and (last or iteration % settings.val_freq == 0):
-                    self._validate(iteration)
+                    self._validate(iteration, stop)
                 stopped_by = self._agreed(stop.signal, iteration)
                 if last or stopped_by is not None or iteration % settings.save_freq == 0:
                     self.save()
@@ -159,22 +168,36 @@ class Trainer:
             self.settings.accumulate,
         )
 
-    def iterate(self, source: PairSource, iteration: int) -> dict[str, Tensor] | None:
+    def iterate(
+        self, source: PairSource, iteration: int, stop: StopRequest | None = None
+    ) -> dict[str, Tensor] | None:
         """One iteration; the losses, or None where the step is known to have been left out.
 
+        Args:
+            source: of pairs.
+            iteration: 1-based.
+            stop: what may end the wait for the first pairs.
+
         Raises:
+            Interrupted: it did; nothing has changed.
             TrainingError: no finite loss for too many iterations in a row.
         """
         begin = time.perf_counter()
         if self.annealing is not None:
             self.annealing.step(iteration)
         self._set_learning_rate(iteration)
-        losses = self._optimize(source, iteration)
+        # Several processes must all begin an iteration or none: the others would wait for this one.
+        alone = stop if self.accelerator.num_processes == 1 else None
+        with contextlib.nullcontext() if alone is None else alone.interruptible():
+            first = self._next_pairs(source)
+        losses = self._optimize(first, source, iteration)
         self.result.iteration = iteration
         self.meter.end(time.perf_counter() - begin)
         return losses
 
-    def _optimize(self, source: PairSource, iteration: int) -> dict[str, Tensor] | None:
+    def _optimize(
+        self, first: Pairs, source: PairSource, iteration: int
+    ) -> dict[str, Tensor] | None:
         accelerator, adversary = self.accelerator, self.adversary
         generates = adversary is None or adversary.trains_generator(iteration)
         parts = self.settings.accumulate
@@ -182,7 +205,8 @@ class Trainer:
         paths: list[str] = []
         judged: list[tuple[Tensor, Tensor]] = []
         for part in range(parts):
-            pairs = self._next_pairs(source)
+            pairs = self._next_pairs(source) if part else first
+            self.drawn += len(pairs.paths) * accelerator.num_processes
             paths += pairs.paths
             last = part == parts - 1
             with (
@@ -298,16 +322,23 @@ class Trainer:
         if not self.log.console.is_terminal:
             self.log.info(f"iteration {iteration}: {told}, lr {rate:.2e}, {remaining:.0f} s left")
 
-    def _validate(self, iteration: int) -> None:
+    def _validate(self, iteration: int, stop: StopRequest) -> None:
         assert self.validate is not None
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            scores, rank = self.validate(self.ema.network, iteration)
-            self.result.scores = scores
-            self.log.metrics(iteration, "val", scores)
-            if not math.isnan(rank) and (self.best is None or rank > self.best):
-                self.best, self.result.best_iteration = rank, iteration
-                self._save_weights("best", iteration)
+            self.validation_due = True
+            try:
+                with stop.interruptible():
+                    scores, rank = self.validate(self.ema.network, iteration)
+            except Interrupted:
+                self.log.warn(f"the validation at iteration {iteration} is left to the resumed run")
+            else:
+                self.validation_due = False
+                self.result.scores = scores
+                self.log.metrics(iteration, "val", scores)
+                if not math.isnan(rank) and (self.best is None or rank > self.best):
+                    self.best, self.result.best_iteration = rank, iteration
+                    self._save_weights("best", iteration)
         self.accelerator.wait_for_everyone()
 
     def save(self) -> None:
@@ -351,6 +382,8 @@ class Trainer:
             "random": random_states,
             "best": [self.best, self.result.best_iteration],
             "nonfinite": self.watch.in_a_row,
+            "drawn": self.drawn,
+            "validation_due": self.validation_due,
             **({} if self.adversary is None else {"adversary": self.adversary.state_dict()}),
             "metadata": self.metadata,
         }
@@ -365,6 +398,7 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.result.best_iteration = state["best"]
         self.watch.in_a_row = state["nonfinite"]
+        self.validation_due = self.validate is not None and state.get("validation_due", False)
         if self.adversary is not None:
             if "adversary" not in state:
                 raise ValueError("it holds no discriminator.")

@@ -52,6 +52,18 @@ def test_resumed_sampler_goes_on():
     assert IterationSampler(11, 4, seed=3).batch(18) == whole[17]
 
 
+def test_another_number_of_ranks_goes_on_in_the_epoch():
+    """Four iterations of two ranks, then one rank alone: every image once per epoch still."""
+    two = [IterationSampler(6, 2, seed=3, rank=rank, world_size=2) for rank in (0, 1)]
+    before = [item for t in range(1, 5) for sampler in two for item in sampler.batch(t)]
+    one = IterationSampler(6, 2, seed=3, start_iter=4, drawn=len(before))
+    after = [item for batch in islice(one, 7) for item in batch]
+    whole = [item for batch in islice(IterationSampler(6, 2, seed=3), 15) for item in batch]
+    assert before + after == whole
+    with pytest.raises(OptionError, match="drawn"):
+        IterationSampler(6, 2, seed=3, drawn=-1)
+
+
 def test_item_seeds_differ_everywhere():
     seeds = [s for batch in islice(IterationSampler(5, 8, seed=3), 200) for _, s in batch]
     assert len(set(seeds)) == len(seeds)

@@ -10,6 +10,7 @@ import torch
 
 from adasr.errors import TrainingError, WeightsError
 from adasr.training.checkpoint import (
+    differences,
     load_state,
     newest_state,
     prune,
@@ -17,6 +18,7 @@ from adasr.training.checkpoint import (
     restore_random_state,
     save_state,
     saved_states,
+    set_aside,
 )
 
 
@@ -41,7 +43,8 @@ def test_newest_readable_state_is_found_and_damaged_ones_are_named(tmp_path: Pat
     warnings: list[str] = []
     path, state = newest_state(tmp_path, warnings.append)
     assert path == tmp_path / "10.state"
-    assert state == {"iteration": 10}
+    assert state is not None
+    assert state["iteration"] == 10
     assert len(warnings) == 1
     assert "100.state" in warnings[0]
     assert newest_state(tmp_path / "nothing", warnings.append) == (None, None)
@@ -70,7 +73,7 @@ def test_a_failed_save_keeps_the_last_one(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match="No space left"):
         save_state(path, {"iteration": 6, "x": Unwritable()})
-    assert load_state(path) == {"iteration": 5}
+    assert load_state(path)["iteration"] == 5
     assert [p.name for p in tmp_path.iterdir()] == ["5.state"]
 
 
@@ -94,3 +97,66 @@ def test_oldest_are_dropped_and_named_ones_stay(tmp_path: Path) -> None:
         (tmp_path / f"{name}.safetensors").touch()
     prune(tmp_path, r"net_g_(\d+)\.safetensors", keep=2)
     assert sorted(p.stem for p in tmp_path.iterdir()) == ["net_g_10", "net_g_100", "net_g_best"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("place", ["network", "ema", "optimizer"])
+def test_a_state_that_is_not_finite_is_named_and_passed_over(
+    tmp_path: Path, value: float, place: str
+) -> None:
+    good = {
+        "network": {"conv.weight": torch.ones(2, 2)},
+        "ema": {"conv.weight": torch.ones(2, 2)},
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(2, 2)}}, "param_groups": [{"lr": 0.1}]},
+    }
+    save_state(tmp_path / "1.state", {"iteration": 1, **good})
+    if place == "optimizer":
+        good["optimizer"]["state"][0]["exp_avg"][1, 1] = value
+        key = "optimizer.state.0.exp_avg"
+    else:
+        good[place]["conv.weight"][1, 1] = value
+        key = f"{place}.conv.weight"
+    save_state(tmp_path / "2.state", {"iteration": 2, **good})
+    with pytest.raises(WeightsError, match=rf"2\.state: has numbers that are not finite.*{key}"):
+        load_state(tmp_path / "2.state")
+    warnings: list[str] = []
+    assert newest_state(tmp_path, warnings.append)[0] == tmp_path / "1.state"
+    assert "2.state" in warnings[0]
+
+
+def test_what_differs_from_the_saved_run_is_listed(tmp_path: Path) -> None:
+    options = "name: a\ntrain:\n  lr: 1\n"
+    held = {"iteration": 1, "metadata": {"options": options}, "random": [random_state()]}
+    save_state(tmp_path / "1.state", held)
+    state = load_state(tmp_path / "1.state")
+    assert differences(state, options, 1) == []
+    (first, second) = differences(state, options.replace("1", "2"), 1)
+    assert first.endswith("-  lr: 1")
+    assert second.endswith("+  lr: 2")
+    (told,) = differences(state, options, 2)
+    assert "saved by 1 process, now there are 2" in told
+    state["versions"]["torch"] = "1.0"
+    (told,) = differences(state, options, 1)
+    assert told.startswith(f"saved by torch 1.0, this is {torch.__version__}")
+    del state["versions"]  # of an earlier version of adasr
+    assert differences(state, options, 1) == []
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    from adasr.files import atomic_path
+
+    class Kill(BaseException):
+        pass
+
+    left = []
+    for name in ("8.state", "9.state"):
+        with pytest.raises(Kill), atomic_path(tmp_path / name) as temporary:
+            temporary.write_bytes(b"half")
+            left.append((temporary, temporary.read_bytes()))
+            raise Kill
+    for path, data in left:  # a killed process has no time to remove it
+        path.write_bytes(data)
+    (tmp_path / ".keep").touch()
+    save_state(tmp_path / "7.state", {"iteration": 7})
+    set_aside(tmp_path, r"(\d+)\.state", 7)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".keep", "7.state"]

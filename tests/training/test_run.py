@@ -431,6 +431,51 @@ def test_a_loss_whose_weights_cannot_be_had_is_named(
         run_training(wanted, quiet=True)
 
 
+def test_weights_and_states_that_are_not_finite_are_named(
+    recipe: Callable[..., Path], options: MakeOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from adasr.cli import main
+
+    run_training(options(), quiet=True)
+    weights = folder_of(options()) / "models" / "net_g_8.safetensors"
+    state = folder_of(options()) / "training_states" / "8.state"
+    held = load_file(weights)
+    held["conv_last.weight"][0, 0, 0, 0] = float("nan")
+    save_file(held, weights)
+    whole = load_state(state)
+    whole["ema"]["conv_last.weight"][0, 0, 0, 0] = float("inf")
+    torch.save(whole, state)
+    for start, key in ((weights, "pretrain_network_g"), (state, "resume_state")):
+        path = str(recipe(name="second"))
+        assert main(["train", "-opt", path, "--set", f"path.{key}={start}"]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: {start}: has numbers that are not finite")
+        assert "conv_last.weight" in told
+
+
+def test_resuming_with_other_versions_says_so(
+    options: MakeOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_training(options(train={"total_iter": 4}))
+    path = folder_of(options()) / "training_states" / "4.state"
+    state = load_state(path)
+    torch.save({**state, "versions": {**state["versions"], "torch": "1.13.0"}}, path)
+    run_training(options(), auto_resume=True)
+    assert "saved by torch 1.13.0, this is" in capsys.readouterr().out
+
+
+def test_weights_in_the_folder_that_would_be_renamed_are_refused(options: MakeOptions) -> None:
+    run_training(options(train={"total_iter": 2}))
+    weights = folder_of(options()) / "models" / "net_g_2.safetensors"
+    root = str(folder_of(options()).parent)
+    start = {"experiments_root": root, "pretrain_network_g": str(weights)}
+    with pytest.raises(OptionError, match="Give the run another name"):
+        run_training(options(path=start))
+    assert weights.exists()
+
+
 def test_checkpointed_activations_train_the_same_weights(options: MakeOptions) -> None:
     run_training(options())
     plain = load_network(folder_of(options()) / "models" / "net_g_8.safetensors").state_dict()
