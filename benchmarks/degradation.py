@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from common import alternate, parser, report
+from memory import peak_mib
 from released import KERNELS, PROCESS, Released, SeparableUSM, read_frames, seed
 from torch import Tensor
 from torch.nn import functional as F
@@ -165,7 +166,7 @@ def memory(args: argparse.Namespace) -> dict[str, float]:
         make()
         if number == args.batches // 10:
             settled = _resident()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     found = {"start_mib": start, "peak_mib": peak, "growth_mib": _resident() - settled}
     if args.device != "cpu":
         found["peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20

@@ -8,25 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
+from blend import blend_all_sites
 from released import KERNELS, PROCESS, SeparableUSM
-from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-import adasr.integrations.basicsr
 from adasr.data.listing import find_images
-
-
-class ThreeOperations(nn.Module):
-    """The blend written out, as released: dropout of the feature, two scalings, a sum."""
-
-    def __init__(self, p: float, weight: float) -> None:
-        super().__init__()
-        self.p, self.weight = p, weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x + (1 - self.weight) * F.dropout2d(x, self.p)
 
 
 class ReleasedTraining:
@@ -59,11 +45,7 @@ class ReleasedTraining:
         logging.disable(logging.NOTSET)
         if separable:
             self.model.usm_sharpener = SeparableUSM(self.model.usm_sharpener.radius).to(device)
-        net = self.model.net_g
-        blend = ThreeOperations(0.5, 0.3)
-        for block in net.body:
-            block.conv1.register_forward_hook(lambda m, a, y: blend(y))
-        net.conv_last.register_forward_pre_hook(lambda m, a: (blend(a[0]),))
+        blend_all_sites(self.model.net_g, 0.5, 0.3)
         self.batches = _endless(_dataset(folder), batch, workers)
         self.iteration = 0
 
@@ -119,13 +101,3 @@ def _endless(dataset: Any, batch: int, workers: int) -> Iterator[dict[str, Any]]
         yield from DataLoader(
             dataset, batch, shuffle=True, num_workers=workers, drop_last=len(dataset) >= batch
         )
-
-
-def check_blend(device: str) -> None:
-    """The same mask gives the same feature on both sides."""
-    x = torch.randn(4, 32, 8, 8, device=device)
-    torch.manual_seed(0)
-    ours = adasr.AdaptiveDropout(0.5, 0.3)(x)
-    torch.manual_seed(0)
-    keep = F.dropout2d(torch.ones(4, 32, 1, 1, device=device), 0.5)
-    torch.testing.assert_close(ours, 0.3 * x + 0.7 * x * keep)

@@ -7,14 +7,17 @@ has an exact separable filter in its USM, where most of its degradation's time g
 bare step of the same network: forward, backward, fused Adam, in our precision and memory format.
 
 Every side makes several iterations at a turn; the first ones of a turn don't count, for they profit
-from what the loader's workers decoded while the others had their turn.
+from what the loader's workers decoded while the others had their turn. adasr tells glibc to keep
+freed memory, for the bare step too; the peers have it as glibc does it by itself, or as adasr has
+it (``--shared-memory``).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
-import resource
+import platform
 import statistics
 import subprocess
 import sys
@@ -28,12 +31,15 @@ import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from blend import check_blend
 from common import parser, report
-from released_training import ReleasedTraining, check_blend
+from memory import family_mib, peak_mib
+from released_training import ReleasedTraining
 from torch.nn import functional as F
 
 from adasr.data.samples import write_samples
 from adasr.options import load_options
+from adasr.training.backends import keep_freed_memory, set_backends
 from adasr.training.log import TrainingLog
 from adasr.training.precision import resolve_precision
 from adasr.training.run import make_trainer
@@ -53,7 +59,7 @@ def main() -> None:
         if args.memory_of:
             print(json.dumps(memory(args, folder, place)))
             return
-        check_blend(args.device)
+        check_blend(0.5, 0.3, args.device)
         trainer, ours = stack.enter_context(our_side(args, folder, place))
         sides: dict[str, Callable[[], object]] = {OURS: ours, BARE: bare_step(trainer, args)}
         for name in args.peers:
@@ -89,6 +95,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--released-turn", type=int, default=4, help="iterations of the slow sides")
     made.add_argument("--skip", type=int, default=3, help="first iterations of a turn left out")
     made.add_argument("--peers", nargs="*", default=[SEPARABLE, RELEASED])
+    made.add_argument("--shared-memory", action="store_true", help="the peers keep memory too")
     made.add_argument("--memory", action="store_true", help="peak memory, each side by itself")
     made.add_argument("--memory-of", choices=(OURS, RELEASED), help=argparse.SUPPRESS)
     made.set_defaults(rounds=5)
@@ -130,6 +137,7 @@ def our_side(
     file.write_text(yaml.safe_dump(options))
     checked = load_options(file)
     cpu = args.device == "cpu"
+    set_backends(torch.device(args.device), deterministic=False)
     AcceleratorState._reset_state()
     precision = resolve_precision("auto", torch.device(args.device))
     accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
@@ -180,6 +188,9 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(args.rounds + 1):
         for name, iterate in sides.items():
+            keep_freed_memory()
+            if name in (RELEASED, SEPARABLE) and not args.shared_memory:
+                release_freed_memory()
             slow = name in (RELEASED, SEPARABLE)
             turn = args.released_turn if slow else args.turn
             # Two batches are what a worker has ready; a slow side's own turn uses them up sooner.
@@ -192,6 +203,14 @@ def take_turns(
                 if number and i >= skip:
                     seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def release_freed_memory() -> None:
+    """The state in which glibc is by itself after a block of 32 MiB has been freed."""
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
+        mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD
 
 
 def peak_of(name: str, args: argparse.Namespace) -> dict[str, float]:
@@ -209,16 +228,17 @@ def peak_of(name: str, args: argparse.Namespace) -> dict[str, float]:
 
 
 def memory(args: argparse.Namespace, folder: Path, place: Path) -> dict[str, float]:
-    """MiB at the peak over some iterations, of the process and of its largest worker."""
+    """MiB at the peak of the process, and between iterations with its workers."""
     with ExitStack() as stack:
         if args.memory_of == OURS:
             _, iterate = stack.enter_context(our_side(args, folder, place))
         else:
             iterate = released_side(RELEASED, args, folder)
+        held = []
         for _ in range(args.turn):
             iterate()
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    found = dict(zip(("peak_mib", "worker_mib"), (u.ru_maxrss / 1024 for u in usage), strict=True))
+            held.append(family_mib()["total"])
+    found = {"peak_mib": peak_mib(), "with_workers_mib": max(held)}
     if args.device != "cpu":
         found["peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20
     return found
