@@ -31,7 +31,11 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "RRDBNet": {"type": "RRDBNet", "num_feat": 64, "num_block": 23},
     "SwinIR": {"type": "SwinIR"},
 }
-SMALL = {"SRResNet": {"num_block": 2}, "RRDBNet": {"num_block": 1}, "SwinIR": {"depths": [1]}}
+SMALL = {
+    "SRResNet": {"num_block": 2},
+    "RRDBNet": {"num_block": 1},
+    "SwinIR": {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 12},
+}
 
 
 def main() -> None:

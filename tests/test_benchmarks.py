@@ -83,3 +83,27 @@ def test_kill_and_resume():
     assert found["ratio"] == found["goal"] == 1.0
     assert found["kills"] == 3
     assert found["unreadable"] == found["differing"] == found["leftovers"] == []
+
+
+@pytest.mark.slow
+def test_precision():
+    found = _run("precision.py", "--iterations", "3", "--seeds", "1", "--precisions", "fp32")
+    assert found["ratio"] > 0
+    assert list(found["psnr_db"]) == ["fp32"]
+
+
+@pytest.mark.slow
+def test_training(basicsr, images):
+    tiny = ["--blocks", "1", "--batch", "1", "--rounds", "1", "--turn", "1", "--released-turn", "1"]
+    found = _run("training.py", *tiny, "--data", str(images))
+    assert found["ratio"] > 0 and found["bare_ratio"] > 0
+    assert 0 <= found["data_wait"] < 1
+
+
+@pytest.mark.slow
+def test_training_device(basicsr, images):
+    tiny = ["--small", "--batch", "1", "--rounds", "1", "--compile", "none", "--workers", "1"]
+    found = _run("training_device.py", *tiny, "--device", "cpu", "--data", str(images))
+    assert found["ratio"] > 0
+    assert set(found["networks"]) == {"SRResNet", "RRDBNet", "SwinIR"}
+    assert all(network["mfu"] > 0 for network in found["networks"].values())
