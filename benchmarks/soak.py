@@ -99,19 +99,19 @@ def train(args: argparse.Namespace, place: Path) -> dict[int, dict[str, Any]]:
     file.write_text(yaml.safe_dump(options))
     wanted = {max(1, round(part * args.iterations)) for part in POINTS}
     points: dict[int, dict[str, Any]] = {}
-    optimize = Trainer._optimize
+    iterate = Trainer.iterate
 
-    def watched(self: Trainer, batches: Any, iteration: int) -> Any:
-        losses = optimize(self, batches, iteration)
-        if iteration in wanted:
-            points[iteration] = family_mib()
+    def watched(self: Trainer, *arguments: Any) -> Any:
+        losses = iterate(self, *arguments)
+        if self.result.iteration in wanted:
+            points[self.result.iteration] = family_mib()
         return losses
 
-    Trainer._optimize = watched  # type: ignore[method-assign]
+    Trainer.iterate = watched  # type: ignore[method-assign]
     try:
         run_training(load_options(file), quiet=True)
     finally:
-        Trainer._optimize = optimize  # type: ignore[method-assign]
+        Trainer.iterate = iterate  # type: ignore[method-assign]
     return points
 
 
