@@ -1,7 +1,7 @@
-"""Batches for training, each a pure function of (seed, iteration, rank).
+"""Batches for training, each a pure function of the seed, the images drawn before and the rank.
 
-Nothing depends on the number of worker processes or on what ran before: a run that goes on from
-iteration t gets the very batches that the uninterrupted run would have got.
+Nothing depends on the number of worker processes: a run that goes on from iteration t gets the very
+batches that the uninterrupted run would have got.
 """
 
 from __future__ import annotations

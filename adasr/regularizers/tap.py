@@ -41,6 +41,10 @@ class FeatureTap:
             raise RuntimeError("no forward pass since the feature was last taken")
         return feature
 
+    def clear(self) -> None:
+        """Keep no feature."""
+        self._feature = None
+
     def remove(self) -> None:
         """Take the tap off the network."""
         self._handle.remove()

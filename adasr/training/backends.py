@@ -16,7 +16,8 @@ def set_backends(device: torch.device, deterministic: bool) -> None:
 
     Args:
         device: what is trained on.
-        deterministic: only algorithms that give the same bits each time; slower.
+        deterministic: only algorithms that give the same bits each time, as far as torch has them
+            (it warns of others); slower.
     """
     if device.type == "cpu":
         keep_freed_memory()
@@ -27,8 +28,9 @@ def set_backends(device: torch.device, deterministic: bool) -> None:
     # cuDNN tries its algorithms at the first batch of a size and keeps the fastest.
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.deterministic = deterministic
-    # fp32 products of matrices and convolutions may round their factors to TF32 (10 bits).
-    torch.set_float32_matmul_precision("highest" if deterministic else "high")
+    # fp32 convolutions may round their factors to TF32 (10 bits). Matrix products may not: the
+    # degradations, which run at the same time, would have to switch it off and on again.
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = not deterministic
 
 

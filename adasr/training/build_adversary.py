@@ -15,8 +15,15 @@ from ..weights import load_into
 from .adversarial import Adversary
 
 
-def make_adversary(options: Options, accelerator: Accelerator) -> Adversary | None:
+def make_adversary(
+    options: Options, accelerator: Accelerator, fresh: bool = True
+) -> Adversary | None:
     """The discriminator's side of the training, or None where there is no ``network_d``.
+
+    Args:
+        options: checked options of a training.
+        accelerator: device, precision, processes.
+        fresh: start from ``path.pretrain_network_d``; a resumed run has its own weights.
 
     Raises:
         OptionError: an option that only shows to be wrong when its part is built.
@@ -27,7 +34,7 @@ def make_adversary(options: Options, accelerator: Accelerator) -> Adversary | No
         return None
     with options.at("network_d"):
         net = _built(options)
-    if path.pretrain_network_d is not None:
+    if path.pretrain_network_d is not None and fresh:
         load_into(net, path.pretrain_network_d, path.strict_load_d)
     with options.at("train", "gan_opt"):
         loss = LOSS_REGISTRY.build(train.gan_opt.options)

@@ -104,13 +104,20 @@ def _trial(options: Options) -> float:
         ) from None
     with temporary as folder:
         run_training(_shortened(options, Path(folder)), quiet=True)
-        last = read_metrics(Path(folder) / options.name)[-1]
-        return 1.0 / last["iterations_per_second"]
+        records = read_metrics(Path(folder) / options.name)
+    if not records:
+        raise TrainingError(
+            "no iteration of the trial had a finite loss and gradient. Try a smaller learning "
+            "rate, train.grad_clip, or train.precision: fp32."
+        )
+    return 1.0 / records[-1]["iterations_per_second"]
 
 
 def _shortened(options: Options, folder: Path) -> Options:
     """The same run, a few iterations long, in ``folder``, without validation and outside logs."""
-    train = options.train.model_copy(update={"total_iter": _TRIAL_ITERATIONS})
+    # With a discriminator, both networks in every iteration.
+    trial = {"total_iter": _TRIAL_ITERATIONS, "net_d_iters": 1, "net_d_init_iters": 0}
+    train = options.train.model_copy(update=trial)
     path = options.path.model_copy(update={"experiments_root": folder, "resume_state": None})
     logger = options.logger.model_copy(
         update={"use_tb_logger": False, "wandb": None, "print_freq": 1}

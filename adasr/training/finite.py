@@ -26,6 +26,38 @@ class _Checked:
     values: Tensor
 
 
+class Streak:
+    """Counts steps that are left out in a row; too many end the training.
+
+    Args:
+        warn: told about every one.
+        place: the experiment's folder, for the last message.
+    """
+
+    def __init__(self, warn: Callable[[str], None], place: object) -> None:
+        self.warn, self.place = warn, place
+        self.length = 0
+
+    def add(self, iteration: int, what: str) -> None:
+        """One more.
+
+        Args:
+            iteration: it was in.
+            what: is not finite.
+
+        Raises:
+            TrainingError: it is the ``MAX_NONFINITE``-th.
+        """
+        self.length += 1
+        self.warn(f"iteration {iteration}: {what} is not finite; the step is left out.")
+        if self.length >= MAX_NONFINITE:
+            raise TrainingError(
+                f"no finite loss for {MAX_NONFINITE} iterations in a row; stopped at iteration "
+                f"{iteration}. The last good checkpoint in {self.place} is untouched. Try a "
+                "smaller learning rate, train.grad_clip, or train.precision: fp32."
+            )
+
+
 class FiniteWatch:
     """Lets the optimizer step only where everything is finite.
 
@@ -48,8 +80,7 @@ class FiniteWatch:
         place: object,
     ) -> None:
         self.accelerator, self.optimizer = accelerator, optimizer
-        self.warn, self.place = warn, place
-        self.in_a_row = 0
+        self.streak = Streak(warn, place)
         self._inner: Any = getattr(optimizer, "optimizer", optimizer)
         fused = all(group.get("fused") for group in self._inner.param_groups)
         self.deferred = fused and accelerator.device.type == "cuda"
@@ -120,19 +151,9 @@ class FiniteWatch:
 
     def _look(self, checked: _Checked, values: list[float]) -> bool:
         if all(abs(value) < float("inf") for value in values):  # False for NaN too
-            self.in_a_row = 0
+            self.streak.length = 0
             return True
-        self.in_a_row += 1
         found = ", ".join(f"{k} = {v:g}" for k, v in zip(checked.names, values, strict=True))
         files = ", ".join(checked.paths[:4]) + (" ..." if len(checked.paths) > 4 else "")
-        self.warn(
-            f"iteration {checked.iteration}: loss or gradient is not finite ({found}); the step is "
-            f"left out. Batch: {files}"
-        )
-        if self.in_a_row >= MAX_NONFINITE:
-            raise TrainingError(
-                f"no finite loss for {MAX_NONFINITE} iterations in a row; stopped at iteration "
-                f"{checked.iteration}. The last good checkpoint in {self.place} is untouched. Try "
-                "a smaller learning rate, train.grad_clip, or train.precision: fp32."
-            )
+        self.streak.add(checked.iteration, f"loss or gradient ({found}; batch: {files})")
         return False

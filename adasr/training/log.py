@@ -76,17 +76,22 @@ class TrainingLog:
         self._task = self._bar.add_task("", total=total_iter, completed=start_iter, status="")
         self._board = self._wandb = self._file = None
         self._unwritten: set[Path] = set()
+        self._start_iter = start_iter
         if not active:
             return
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         self._file = TextLog(folder / "train.log", self._written)
         self._logger.addHandler(self._file)
-        _drop_after(folder / "metrics.jsonl", start_iter)
         if tensorboard:
             self._board = Board(folder / "tb", start_iter, self._written)
         if wandb is not None:
             self._wandb = self._start_wandb(wandb)
+
+    def begin(self) -> None:
+        """Take the records of iterations to come out: the run, which nothing hinders, makes new."""
+        if self.active:
+            _drop_after(self.folder / "metrics.jsonl", self._start_iter)
 
     def __enter__(self) -> TrainingLog:
         with contextlib.suppress(OSError):

@@ -22,6 +22,10 @@ class Meter:
         self._total += seconds
         self._count += 1
 
+    def wait(self, seconds: float) -> None:
+        """Time after an iteration that belongs to it: until a device had done its part."""
+        self._total += seconds
+
     def read(self) -> dict[str, float]:
         """Iterations per second and shares of the time since the last call; starts anew."""
         total = max(self._total, 1e-9)

@@ -97,6 +97,7 @@ def run_training(
             for line in options.source.notes:  # the command line has printed them
                 log.note(line)
             trainer = make_trainer(options, accelerator, folder, log, resumed)
+            log.begin()
             return _finish(trainer.run(), log, trainer.settings)
 
 
@@ -150,7 +151,7 @@ def make_trainer(
         ema_decay=train.ema_decay,
         make_pairs=make_pairs,
         alignment=alignment,
-        adversary=make_adversary(options, accelerator),
+        adversary=make_adversary(options, accelerator, fresh=resumed is None),
         sites=sites,
         annealing=annealing,
         schedule=make_schedule(options),
@@ -209,9 +210,12 @@ def _resume_point(
     options: Options, folder: Path, auto_resume: bool, accelerator: Accelerator
 ) -> dict[str, Any] | None:
     """The state to go on from, if any; without one an older experiment is moved out of the way."""
-    states = folder / "training_states"
-    if auto_resume:
-        _, state = newest_state(states, accelerator.print)
+    states, first = folder / "training_states", accelerator.is_main_process
+    if auto_resume:  # the first process chooses: on a network's disk others may see other files
+        path, state = newest_state(states, accelerator.print) if first else (None, None)
+        (path,) = broadcast_object_list([path])
+        if path is not None and not first:
+            state = load_state(path)
         if state is None and saved_states(states):
             raise TrainingError(
                 f"{folder}: none of its training states can be read, nothing to go on from. "
@@ -241,10 +245,6 @@ def _resume(trainer: Trainer, state: dict[str, Any], log: TrainingLog) -> None:
     processes = trainer.accelerator.num_processes
     for line in differences(state, trainer.metadata["options"], processes):
         log.warn(line)
-    if trainer.accelerator.is_main_process:
-        set_aside(trainer.folder / "training_states", STATE, state["iteration"])
-        for pattern in (WEIGHTS, DISCRIMINATORS):
-            set_aside(trainer.folder / "models", pattern, state["iteration"])
     try:
         trainer.resume(state)
     except (RuntimeError, ValueError, KeyError) as error:
@@ -253,6 +253,10 @@ def _resume(trainer: Trainer, state: dict[str, Any], log: TrainingLog) -> None:
             f"the training state of iteration {state['iteration']} does not fit these options: "
             f"{reason} Resume with the options it was saved with ({trainer.folder}/options.yml)."
         ) from None
+    if trainer.accelerator.is_main_process:  # now that nothing can be refused any more
+        set_aside(trainer.folder / "training_states", STATE, state["iteration"])
+        for pattern in (WEIGHTS, DISCRIMINATORS):
+            set_aside(trainer.folder / "models", pattern, state["iteration"])
     log.info(f"resumed after iteration {state['iteration']}")
 
 

@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from ..errors import TrainingError
 from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
@@ -33,7 +32,7 @@ from .checkpoint import (
     save_state,
 )
 from .ema import EMA
-from .finite import MAX_NONFINITE, FiniteWatch
+from .finite import FiniteWatch, Streak
 from .log import TrainingLog
 from .lr import LearningRate, learning_rate
 from .memory import MemoryMeter
@@ -117,7 +116,7 @@ class Trainer:
         self.result, self.meter = TrainingResult(0), Meter()
         self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
-        self._unjudged = 0
+        self.unjudged = Streak(log.warn, folder)
         self.validation_due = False
         self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
         self._saved_random_state: dict[str, Any] | None = None
@@ -148,7 +147,7 @@ class Trainer:
                 stopped_by = self._agreed(stop.signal, iteration)
                 if last or stopped_by is not None or iteration % settings.save_freq == 0:
                     self.save()
-                if stopped_by is not None and not last:
+                if stopped_by is not None and (not last or self.validation_due):
                     result.stopped_by = stopped_by
                     break
         return result
@@ -217,10 +216,12 @@ class Trainer:
                     sr = self.model(pairs.lq)
                 sr = sr.float()
                 if self.tap is not None and not generates:
-                    self.tap.take()
+                    self.tap.clear()
                 if generates:
                     terms = self._terms(sr, pairs.gt)
                     accelerator.backward(torch.stack(list(terms.values())).sum() / parts)
+                    if self.tap is not None:
+                        self.tap.clear()  # features that were computed again
                     for name, value in terms.items():
                         losses[name] = losses.get(name, 0.0) + value.detach() / parts
             if adversary is not None:
@@ -230,27 +231,13 @@ class Trainer:
                 adversary.discard()
             return None
         if adversary is not None:
-            losses |= self._learn_to_judge(adversary, judged, iteration)
+            losses |= adversary.update(judged)
+            if losses.pop(SKIPPED, None) is None:
+                self.unjudged.length = 0
+            else:
+                self.unjudged.add(iteration, "the discriminator's loss or gradient (train.optim_d)")
         self.ema.update()
         return losses
-
-    def _learn_to_judge(
-        self, adversary: Adversary, pairs: Sequence[tuple[Tensor, Tensor]], iteration: int
-    ) -> dict[str, Tensor]:
-        """The discriminator's step on (SR, GT) pairs; what it has to tell."""
-        values = adversary.update(pairs)
-        self._unjudged = self._unjudged + 1 if values.pop(SKIPPED, None) is not None else 0
-        if self._unjudged:
-            self.log.warn(
-                f"iteration {iteration}: the discriminator's step is not finite: left out."
-            )
-        if self._unjudged >= MAX_NONFINITE:
-            raise TrainingError(
-                f"{MAX_NONFINITE} steps of the discriminator in a row were not finite; stopped at "
-                f"iteration {iteration}. The last good checkpoint in {self.folder} is untouched. "
-                "Try a smaller learning rate in train.optim_d, or train.precision: fp32."
-            )
-        return values
 
     def _terms(self, sr: Tensor, gt: Tensor) -> dict[str, Tensor]:
         """What the network descends on: numbers that are added."""
@@ -305,9 +292,11 @@ class Trainer:
             )
 
     def _report(self, iteration: int, losses: Mapping[str, Tensor]) -> None:
+        begin = time.perf_counter()
         self.watch.tell()
         means = cast(Tensor, self.accelerator.reduce(torch.stack(list(losses.values())), "mean"))
         values = dict(zip(losses, means.tolist(), strict=True))
+        self.meter.wait(time.perf_counter() - begin)
         speed = self.meter.read()
         weights = {site.name: site.weight for site in self.sites}
         rate = self.optimizer.param_groups[0]["lr"]
@@ -381,7 +370,8 @@ class Trainer:
             "scaler": None if scaler is None else scaler.state_dict(),
             "random": random_states,
             "best": [self.best, self.result.best_iteration],
-            "nonfinite": self.watch.in_a_row,
+            "nonfinite": self.watch.streak.length,
+            "unjudged": self.unjudged.length,
             "drawn": self.drawn,
             "validation_due": self.validation_due,
             **({} if self.adversary is None else {"adversary": self.adversary.state_dict()}),
@@ -397,7 +387,8 @@ class Trainer:
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.result.best_iteration = state["best"]
-        self.watch.in_a_row = state["nonfinite"]
+        self.watch.streak.length = state["nonfinite"]
+        self.unjudged.length = state.get("unjudged", 0)
         self.validation_due = self.validate is not None and state.get("validation_due", False)
         if self.adversary is not None:
             if "adversary" not in state:

@@ -42,9 +42,8 @@ def test_nothing_is_set_for_a_cpu():
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_fast_or_reproducible_on_a_gpu(deterministic):
     set_backends(torch.device("cuda"), deterministic)
-    precision = "highest" if deterministic else "high"
     fast = not deterministic
-    assert _switches() == (fast, deterministic, deterministic, precision, fast)
+    assert _switches() == (fast, deterministic, deterministic, "highest", fast)
 
 
 _LARGE = """

@@ -46,7 +46,7 @@ def test_a_bad_step_is_as_if_it_had_not_been(deferred):
     assert len(told) == 2
     assert "iteration 2" in told[0] and "2.png" in told[0] and "l_pix = nan" in told[0]
     assert done == ([True] * 4 if deferred else [True, False, False, True])
-    assert watch.in_a_row == 0
+    assert watch.streak.length == 0
 
 
 @pytest.mark.parametrize("deferred", [False, True])
@@ -55,7 +55,7 @@ def test_too_many_in_a_row_end_the_training(deferred):
     watch = _watch(net, [], deferred)
     _steps(net, watch, [float("nan")] * (MAX_NONFINITE - 1))
     watch.tell()
-    assert watch.in_a_row == MAX_NONFINITE - 1
+    assert watch.streak.length == MAX_NONFINITE - 1
     with pytest.raises(TrainingError, match="runs/x is untouched"):
         _steps(net, watch, [float("nan")])
         watch.tell()

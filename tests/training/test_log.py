@@ -80,6 +80,7 @@ def test_a_resumed_run_replaces_what_it_writes_again(tmp_path: Path) -> None:
             log.metrics(iteration, "train", {"l_pix": float(iteration)})
             log.images(iteration, "images", {"Set5": red})
     with logged(tmp_path, start_iter=15) as log:
+        log.begin()
         log.metrics(20, "train", {"l_pix": 0.0})
     reader = events(tmp_path)
     assert [(e.step, e.value) for e in reader.Scalars("losses/l_pix")] == [(10, 10.0), (20, 0.0)]

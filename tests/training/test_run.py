@@ -484,3 +484,19 @@ def test_checkpointed_activations_train_the_same_weights(options: MakeOptions) -
     saving = load_network(folder / "models" / "net_g_8.safetensors").state_dict()
     for name, value in plain.items():
         torch.testing.assert_close(saving[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_a_resume_that_is_refused_changes_nothing(options: MakeOptions) -> None:
+    run_training(options())
+    folder = folder_of(options())
+    state = folder / "training_states" / "4.state"
+
+    def content() -> dict[str, bytes]:
+        kept = [p for p in folder.rglob("*") if p.suffix in (".state", ".safetensors", ".jsonl")]
+        return {str(path): path.read_bytes() for path in kept}
+
+    before = content()
+    wrong = {"network_g": {"type": "SRResNet", "num_feat": 4, "num_block": 1}}
+    with pytest.raises(TrainingError, match="does not fit"):
+        run_training(options(path={"resume_state": str(state)}, **wrong))
+    assert content() == before

@@ -73,12 +73,14 @@ def full_precision(device: torch.device) -> Iterator[None]:
     # Both kinds of switch exist since torch 2.9, where reading the old one fails if the new is set.
     name, full = ("fp32_precision", "ieee") if _has_new_switch() else ("allow_tf32", False)
     before = getattr(matmul, name)
-    setattr(matmul, name, full)
+    if before != full:  # it belongs to all threads, and compiled networks look at it
+        setattr(matmul, name, full)
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        setattr(matmul, name, before)
+        if before != full:
+            setattr(matmul, name, before)
 
 
 def _has_new_switch() -> bool:
