@@ -202,7 +202,7 @@ def start_training(path: Path) -> subprocess.Popen[str]:
 def test_a_signal_saves_and_the_resumed_run_ends_with_the_same_bits(
     recipe: Callable[..., Path], images: Path, tmp_path: Path, number: int, code: int
 ) -> None:
-    train = {"total_iter": 60, "precision": "fp32"}
+    train = {"total_iter": 150, "precision": "fp32"}
     workers = {
         "train": {
             "type": "ImageFolder",
@@ -227,12 +227,12 @@ def test_a_signal_saves_and_the_resumed_run_ends_with_the_same_bits(
     assert "Traceback" not in told
     assert "stopped and saved" in told
     (state,) = (tmp_path / "experiments" / "run" / "training_states").iterdir()
-    assert 5 <= int(state.stem) < 60
+    assert 5 <= int(state.stem) < 150
 
     assert main(["train", "-opt", str(path), "--auto-resume"]) == 0
-    resumed = load_state(state.with_name("60.state"))
+    resumed = load_state(state.with_name("150.state"))
     assert main(["train", "-opt", str(path), "--set", "name=whole"]) == 0
-    whole = load_state(tmp_path / "experiments" / "whole" / "training_states" / "60.state")
+    whole = load_state(tmp_path / "experiments" / "whole" / "training_states" / "150.state")
     for key, value in whole["network"].items():
         assert torch.equal(resumed["network"][key], value)
     for key, value in whole["ema"].items():
