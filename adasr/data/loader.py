@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
@@ -213,3 +214,10 @@ def _start_worker(worker: int, closing: torch.Tensor) -> None:
             signal.alarm(_LAST_SECONDS)
 
         signal.signal(signal.SIGTERM, stop)
+
+    def tell(*details: Any) -> None:
+        # The thread that hands batches over finds nobody there any more.
+        if not closing.item():
+            sys.__excepthook__(*details)
+
+    sys.excepthook = tell
