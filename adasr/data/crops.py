@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+
+
+class Pixels(Protocol):
+    """An (H, W, C) image, in memory or somewhere else; ``np.asarray`` of it is all of it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C)."""
+        ...
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> np.ndarray: ...
+
+    def __array__(self, dtype: Any = None, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -21,10 +35,10 @@ class Crop:
     vflip: bool = False
     transpose: bool = False
 
-    def apply(self, image: np.ndarray, ratio: int = 1) -> np.ndarray:
+    def apply(self, pixels: Pixels, ratio: int = 1) -> np.ndarray:
         """The crop of an (H, W, C) image that is ``ratio`` times larger than the one drawn for."""
         top, left, size = self.top * ratio, self.left * ratio, self.size * ratio
-        image = image[top : top + size, left : left + size]
+        image = pixels[top : top + size, left : left + size]
         if self.hflip:
             image = image[:, ::-1]
         if self.vflip:
@@ -61,7 +75,7 @@ def draw_crop(
     )
 
 
-def pad_to(image: np.ndarray, size: int) -> np.ndarray:
+def pad_to(image: Pixels, size: int) -> Pixels:
     """Reflect an (H, W, C) image at its bottom and right until both sides are at least ``size``.
 
     As Real-ESRGAN does with training images smaller than the crop; the edge is not repeated.
@@ -70,4 +84,4 @@ def pad_to(image: np.ndarray, size: int) -> np.ndarray:
     below, right = max(0, size - height), max(0, size - width)
     if below == right == 0:
         return image
-    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="reflect")
+    return np.pad(np.asarray(image), ((0, below), (0, right), (0, 0)), mode="reflect")

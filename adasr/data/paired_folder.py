@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from ..errors import DatasetError, ImageReadError, OptionError
 from ..registry import DATASET_REGISTRY
 from .checking import Progress, Told, check_files
-from .crops import draw_crop
+from .crops import Pixels, draw_crop
 from .image_folder import check_crop
 from .images import image_size, to_tensor
 from .listing import Problem, find_images, load_or_next, relative_names
@@ -131,17 +131,17 @@ class PairedFolder(Dataset[dict[str, Any]]):
         hint = "Check the scale, and that dataroot_gt and dataroot_lq belong together."
         return self.files[index], problem, hint
 
-    def _pair(self, index: int, read_gt: Reader, read_lq: Reader) -> tuple[np.ndarray, np.ndarray]:
+    def _pair(self, index: int, read_gt: Reader, read_lq: Reader) -> tuple[Pixels, Pixels]:
         gt, lq = read_gt(index), read_lq(index)
         if problem := self._misfit(index, gt.shape[:2], lq.shape[:2]):
             raise DatasetError(*problem)
-        return gt[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale], lq
+        return gt, lq
 
     def _whole(self, index: int) -> dict[str, Any]:
         gt, lq = self._pair(index, Decoder(self.files), Decoder(self.files_lq))
         return {
-            "lq": to_tensor(lq),
-            "gt": to_tensor(gt),
+            "lq": to_tensor(np.asarray(lq)),
+            "gt": to_tensor(gt[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale]),
             "name": self.names[index],
             "recipe": "",
             "path": str(self.files[index]),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import OptionError
 from .checking import Progress, Told
+from .crops import Pixels
 from .images import read_rgb
 from .listing import Problem
 from .path_list import PathList
@@ -19,13 +20,15 @@ CacheKind = Literal["none", "ram", "disk"]
 class Reader(Protocol):
     """Gives images by their index, (H, W, 3); one that keeps them gives views: copy, never write.
 
+    What it gives is an array or is read, as far as it is needed, when it is sliced like one.
+
     Attributes:
         fault: what has become of the cache, when it cannot be used any more.
     """
 
     fault: Problem | None
 
-    def __call__(self, index: int) -> np.ndarray:
+    def __call__(self, index: int) -> Pixels:
         """The pixels of an image.
 
         Raises:

@@ -7,15 +7,17 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DatasetError, FileError
 from ...files import atomic_path
 from ..checking import Progress, Told
+from ..crops import Pixels
 from ..listing import Problem
 from ..path_list import PathList
-from .layout import for_each, gib, slots, storable
+from .layout import CHANNELS, for_each, gib, slots, storable
 from .pixel_file import PixelFile, PixelWriter, stamps_of
 
 _SUFFIX = ".adasr"
@@ -23,9 +25,9 @@ _ELSEWHERE = "Free some space, or name another place with cache_dir."
 
 
 class DiskCache:
-    """Reads images from a memory-mapped file, which it builds when it is missing or out of date.
+    """Reads images from one file, which it builds when it is missing or out of date.
 
-    A copy of a crop reads the crop's rows and no more. ``open`` it before worker processes start.
+    ``open`` it before worker processes start.
 
     Args:
         files: image files.
@@ -57,7 +59,7 @@ class DiskCache:
         self._pixels: PixelFile | None = None
 
     def open(self, on_done: Progress | None = None, tell: Told | None = None) -> None:
-        """Map the file; build it first where it is missing or does not fit the images.
+        """Open the file; build it first where it is missing or does not fit the images.
 
         Args:
             on_done: called with (images done, images in all) while it is built.
@@ -144,7 +146,7 @@ class DiskCache:
 
                 def store(index: int) -> None:
                     room = int(begins[index + 1] - begins[index])
-                    image = old[known[index]] if old is not None and index in known else None
+                    image = old.image(known[index]) if old is not None and index in known else None
                     if image is None:
                         try:
                             image = self.decode(index)
@@ -180,16 +182,37 @@ class DiskCache:
                     found[index] = place
         return found
 
-    def __call__(self, index: int) -> np.ndarray:
-        """The pixels of an image, (H, W, 3); a read-only view where the file holds them."""
+    def __call__(self, index: int) -> Pixels:
+        """The pixels of an image, (H, W, 3); its file is read when they are wanted."""
         self.open()
+        if self._pixels is not None and self._pixels.shapes[index, 0]:
+            return _StoredImage(self, index, *map(int, self._pixels.shapes[index]))
+        return self._decoded(index)
+
+    def rows(self, index: int, first: int, end: int) -> np.ndarray:
+        """Rows of an image that the file holds, (end - first, W, 3) uint8, read now."""
         if self._pixels is not None:
-            if self._pixels.is_whole():
-                image = self._pixels[index]
-                if image is not None:
-                    return image
-            else:
-                problem = "was cut short or replaced; images are decoded from their own files now"
-                self.fault, self._pixels = (str(self.path), problem), None
-        image, _ = storable(self.decode(index), self.eight_bit, 0)
-        return image
+            rows = self._pixels.rows(index, first, end)
+            if rows is not None:
+                return rows
+            problem = "was cut short or replaced; images are decoded from their own files now"
+            self.fault, self._pixels = (str(self.path), problem), None
+        return self._decoded(index)[first:end]
+
+    def _decoded(self, index: int) -> np.ndarray:
+        return storable(self.decode(index), self.eight_bit, 0)[0]
+
+
+class _StoredImage:
+    """An image in the file of a ``DiskCache``, (H, W, 3): a crop reads its rows and no others."""
+
+    def __init__(self, cache: DiskCache, index: int, height: int, width: int) -> None:
+        self._cache, self._index, self.shape = cache, index, (height, width, CHANNELS)
+
+    def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = window
+        first, end, _ = rows.indices(self.shape[0])
+        return self._cache.rows(self._index, first, end)[:, columns]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:, :], dtype)

@@ -7,7 +7,6 @@ never looks complete.
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import threading
 from collections.abc import Mapping
@@ -24,7 +23,10 @@ _TAIL = len(_MAGIC) + 8
 
 
 class PixelFile:
-    """A file of decoded images, mapped into memory.
+    """A file of decoded images.
+
+    It is read by calls and not mapped: whoever reads a map beyond the end of a file that somebody
+    cuts short is killed, and a check beforehand may always be a moment too early.
 
     Args:
         path: the file.
@@ -42,13 +44,15 @@ class PixelFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._map()
-        index_begin = int.from_bytes(bytes(self._bytes[-8:]), "little")
-        if bytes(self._bytes[-_TAIL:-8]) != _MAGIC:
+        self._open()
+        length = self._identity[0]
+        tail = self._bytes(length - _TAIL, _TAIL) if length >= _TAIL else None
+        if tail is None or tail[: len(_MAGIC)].tobytes() != _MAGIC:
             raise ValueError("not whole")
-        index = io.BytesIO(self._bytes[index_begin:-_TAIL].tobytes())
+        index_begin = int.from_bytes(tail[-8:].tobytes(), "little")
+        index = self._bytes(index_begin, max(0, length - _TAIL - index_begin))
         try:
-            with np.load(index, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(index.tobytes()), allow_pickle=False) as arrays:  # type: ignore[union-attr]
                 self._begins: np.ndarray = arrays["begins"]
                 self.shapes: np.ndarray = arrays["shapes"]
                 self.stamps: np.ndarray = arrays["stamps"]
@@ -57,41 +61,57 @@ class PixelFile:
         except Exception as error:  # whatever damaged bytes lead the reader to
             raise ValueError(f"damaged ({error})") from None
 
-    def _map(self) -> None:
-        with self.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_size < _TAIL:
-                raise ValueError("not whole")
-            self._identity = status.st_size, status.st_mtime_ns
-            self._file: BinaryIO | None = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._bytes = np.frombuffer(mapped, np.uint8)
+    def _open(self) -> None:
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = self.path.open("rb", buffering=0)
+        status = os.fstat(self._file.fileno())
+        self._identity = status.st_size, status.st_mtime_ns
 
-    def __getitem__(self, index: int) -> np.ndarray | None:
-        """The pixels of an image, (H, W, 3) uint8, a read-only view; None where it holds none."""
-        height, width = map(int, self.shapes[index])
-        if height == 0:
-            return None
-        begin = int(self._begins[index])
-        return self._bytes[begin : begin + height * width * CHANNELS].reshape(height, width, -1)
+    def image(self, index: int) -> np.ndarray | None:
+        """A whole image, (H, W, 3) uint8; None where the file does not hold it, see ``rows``."""
+        height = int(self.shapes[index, 0])
+        return self.rows(index, 0, height) if height else None
 
-    def is_whole(self) -> bool:
-        """Whether the file has still its size: to read beyond its end would kill the process."""
-        file = self._file
-        return file is not None and os.fstat(file.fileno()).st_size >= self._identity[0]
+    def rows(self, index: int, first: int, end: int) -> np.ndarray | None:
+        """Rows of an image, (end - first, W, 3) uint8; None where the file is cut short or gone."""
+        width = int(self.shapes[index, 1])
+        begin = int(self._begins[index]) + first * width * CHANNELS
+        pixels = self._bytes(begin, (end - first) * width * CHANNELS)
+        return pixels if pixels is None else pixels.reshape(end - first, width, CHANNELS)
+
+    def _bytes(self, begin: int, count: int) -> np.ndarray | None:
+        buffer, done = np.empty(count, np.uint8), 0
+        while done < count:
+            read = self._read_into(memoryview(buffer.data)[done:], begin + done)
+            if read <= 0:
+                return None
+            done += read
+        return buffer
+
+    def _read_into(self, buffer: memoryview, begin: int) -> int:
+        if self._file is None:
+            return 0
+        try:
+            if hasattr(os, "preadv"):  # forked processes share the file, and its place
+                return os.preadv(self._file.fileno(), [buffer], begin)
+            with self._lock:
+                self._file.seek(begin)
+                return self._file.readinto(buffer)  # type: ignore[attr-defined]
+        except OSError:
+            return 0
 
     def forget_sources(self) -> None:
         """Let go of what only opening needs: of a million images tens of megabytes."""
         self.files, self.stamps = PathList("", ()), np.zeros((0, 2), np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: v for key, v in self.__dict__.items() if key not in ("_bytes", "_file")}
+        return {key: v for key, v in self.__dict__.items() if key not in ("_lock", "_file")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         try:
-            self._map()
-        except (OSError, ValueError):
+            self._open()
+        except OSError:
             self._file = None
         if self._identity != state["_identity"]:  # replaced since
             self._file = None
