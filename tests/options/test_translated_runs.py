@@ -184,13 +184,13 @@ def test_a_test_scores_the_weights_that_basicsr_scores(data: Path) -> None:
 def test_one_process_of_several_tells(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from adasr.cli import _options
+    from adasr.cli.app import read_options
 
     monkeypatch.setenv("RANK", "1")
-    _options(FOLDER / "basicsr_msrresnet_x4.yml", [])
+    read_options(FOLDER / "basicsr_msrresnet_x4.yml", [])
     assert capsys.readouterr().out == ""
     monkeypatch.setenv("RANK", "0")
-    _options(FOLDER / "basicsr_msrresnet_x4.yml", [])
+    read_options(FOLDER / "basicsr_msrresnet_x4.yml", [])
     assert "taken as:" in capsys.readouterr().out
 
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 import adasr
 from adasr.archs.keys import LAYOUTS, respelled
-from adasr.cli import Layout, main
+from adasr.cli import main
+from adasr.cli.weights import Layout
 from adasr.data.images import read_image
 from adasr.errors import OptionError, WeightsError
 from adasr.weights import build_network, convert, load_network, load_state, save_network
