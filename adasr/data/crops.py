@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 
 
@@ -47,6 +48,17 @@ class Crop:
             image = image.transpose(1, 0, 2)
         return image
 
+    def planes(self, pixels: Pixels) -> np.ndarray:
+        """A copy of the crop of an (H, W, 3) image, (3, size, size), faster than by NumPy."""
+        image = pixels[self.top : self.top + self.size, self.left : self.left + self.size]
+        if self.hflip or self.vflip:
+            image = cv2.flip(image, -1 if self.hflip and self.vflip else int(self.hflip))
+        if self.transpose:
+            image = cv2.transpose(image)
+        planes = np.empty((3, self.size, self.size), image.dtype)
+        cv2.split(image, list(planes))
+        return planes
+
 
 def draw_crop(
     seed: int, height: int, width: int, size: int, use_hflip: bool = True, use_rot: bool = True
@@ -84,4 +96,5 @@ def pad_to(image: Pixels, size: int) -> Pixels:
     below, right = max(0, size - height), max(0, size - width)
     if below == right == 0:
         return image
-    return np.pad(np.asarray(image), ((0, below), (0, right), (0, 0)), mode="reflect")
+    padded = cv2.copyMakeBorder(np.asarray(image), 0, below, 0, right, cv2.BORDER_REFLECT_101)
+    return padded.reshape(height + below, width + right, -1)

@@ -7,7 +7,6 @@ import operator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -117,8 +116,8 @@ class ImageFolder(Dataset[dict[str, Any]]):
         image = pad_to(self._read(index), self.frame)
         height, width = image.shape[:2]
         crop = draw_crop(seed, height, width, self.frame, self.use_hflip, self.use_rot)
-        frame = to_eight_bit(crop.apply(image)).transpose(2, 0, 1)
-        return {"gt": torch.from_numpy(np.array(frame, order="C")), "path": str(self.files[index])}
+        frame = torch.from_numpy(to_eight_bit(crop.planes(image)))
+        return {"gt": frame, "path": str(self.files[index])}
 
 
 def check_crop(gt_size: int, scale: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -48,6 +50,23 @@ def test_switches_keep_the_position(hflip, rot):
         assert (part.top, part.left) == (full.top, full.left)
         assert part.hflip == (full.hflip and hflip)
         assert (part.vflip, part.transpose) == (full.vflip and rot, full.transpose and rot)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_planes_are_the_crop_in_all_symmetries(dtype):
+    image = (np.random.default_rng(0).random((9, 12, 3)) * 255).astype(dtype)
+    for turns in itertools.product([False, True], repeat=3):
+        crop = Crop(2, 3, 6, *turns)
+        planes = crop.planes(image)
+        assert planes.flags.c_contiguous and planes.dtype == dtype
+        assert np.array_equal(planes, crop.apply(image).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (1, 5, 1), (5, 7, 3)])
+def test_padding_repeats_reflections(shape):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    want = np.pad(image, ((0, 40 - shape[0]), (0, 33 - shape[1]), (0, 0)), mode="reflect")
+    assert np.array_equal(pad_to(image, 33), want[:33])
 
 
 def test_padding_equals_real_esrgans():
