@@ -18,19 +18,8 @@ from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..regularizers.tap import FeatureTap
-from ..weights import save_network
 from .adversarial import SKIPPED, Adversary
 from .batches import MakePairs, Pairs, PairSource
-from .checkpoint import (
-    DISCRIMINATORS,
-    STATE,
-    WEIGHTS,
-    explained,
-    prune,
-    random_state,
-    restore_random_state,
-    save_state,
-)
 from .ema import EMA
 from .finite import FiniteWatch, Streak
 from .log import TrainingLog
@@ -38,6 +27,7 @@ from .lr import LearningRate, learning_rate
 from .memory import MemoryMeter
 from .meter import Meter, status
 from .rematerialize import checkpoint_activations
+from .saving import Saver
 from .settings import TrainingResult, TrainSettings
 from .signals import Interrupted, StopRequest
 
@@ -119,7 +109,16 @@ class Trainer:
         self.unjudged = Streak(log.warn, folder)
         self.validation_due = False
         self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
-        self._saved_random_state: dict[str, Any] | None = None
+        self.saver = Saver(
+            accelerator,
+            net,
+            self.ema,
+            self.optimizer,
+            adversary,
+            folder,
+            settings.keep_checkpoints,
+            self.metadata,
+        )
 
     def run(self) -> TrainingResult:
         """Train to the end, or until a signal asks to stop; the state is saved either way.
@@ -155,9 +154,8 @@ class Trainer:
     def pairs(self) -> PairSource:
         """The pairs of the iterations to come; leaving it ends the loader's workers."""
         batches = iter(self.loader)
-        if self._saved_random_state is not None:
-            # After the loader's iterator: a data set may draw from the global generators.
-            restore_random_state(self._saved_random_state)
+        # After the loader's iterator: a data set may draw from the global generators.
+        self.saver.restore_random_state()
         return PairSource(
             batches,
             self.make_pairs,
@@ -327,7 +325,7 @@ class Trainer:
                 self.log.metrics(iteration, "val", scores)
                 if not math.isnan(rank) and (self.best is None or rank > self.best):
                     self.best, self.result.best_iteration = rank, iteration
-                    self._save_weights("best", iteration)
+                    self.saver.save_weights("best", iteration)
         self.accelerator.wait_for_everyone()
 
     def save(self) -> None:
@@ -337,66 +335,25 @@ class Trainer:
             TrainingError: the disk is full or the place cannot be written.
         """
         self.watch.tell()
-        states = gather_object([random_state()])
         for skipped in gather_object([self.result.skipped_files]):
             self._note_skipped(skipped)
-        if self.accelerator.is_main_process:
-            iteration, keep = self.result.iteration, self.settings.keep_checkpoints
-            models, folder = self.folder / "models", self.folder / "training_states"
-            self._save_weights(str(iteration), iteration)
-            save_state(folder / f"{iteration}.state", self._state(states))
-            prune(models, WEIGHTS, keep)
-            if self.adversary is not None:
-                path = models / f"net_d_{iteration}.safetensors"
-                with explained(path):
-                    self.adversary.save_weights(path)
-                prune(models, DISCRIMINATORS, keep)
-            prune(folder, STATE, keep)
-        self.accelerator.wait_for_everyone()
-
-    def _save_weights(self, label: str, iteration: int) -> None:
-        path = self.folder / "models" / f"net_g_{label}.safetensors"
-        metadata = {**self.metadata, "iteration": str(iteration)}
-        with explained(path):
-            save_network(path, self.ema.network, metadata)
-
-    def _state(self, random_states: list[dict[str, Any]]) -> dict[str, Any]:
-        scaler = self.accelerator.scaler
-        return {
-            "iteration": self.result.iteration,
-            "network": self.net.state_dict(),
-            "ema": self.ema.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "random": random_states,
+        progress = {
             "best": [self.best, self.result.best_iteration],
             "nonfinite": self.watch.streak.length,
             "unjudged": self.unjudged.length,
             "drawn": self.drawn,
             "validation_due": self.validation_due,
-            **({} if self.adversary is None else {"adversary": self.adversary.state_dict()}),
-            "metadata": self.metadata,
         }
+        self.saver.save(self.result.iteration, progress)
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``; call it before ``run``, with a loader that starts after it."""
+        self.saver.restore(state)
         self.result.iteration = state["iteration"]
-        self.net.load_state_dict(state["network"])
-        self.ema.network.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.scaler is not None and state["scaler"] is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.result.best_iteration = state["best"]
         self.watch.streak.length = state["nonfinite"]
         self.unjudged.length = state.get("unjudged", 0)
         self.validation_due = self.validate is not None and state.get("validation_due", False)
-        if self.adversary is not None:
-            if "adversary" not in state:
-                raise ValueError("it holds no discriminator.")
-            self.adversary.load_state_dict(state["adversary"])
-        states, rank = state["random"], self.accelerator.process_index
-        if rank < len(states):
-            self._saved_random_state = states[rank]
 
 
 def scalar(loss: Any) -> Tensor:
