@@ -1,4 +1,7 @@
-"""Weights and training states of a run: written by one process, read by all."""
+"""Weights and training states of a run: written by one process, read by all.
+
+Both are the same files whether the network was sharded or not.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from .checkpoint import (
     save_state,
 )
 from .ema import EMA
+from .sharding import gathered, network_parts, optimizer_parts
 
 
 class Saver:
@@ -67,10 +71,13 @@ class Saver:
             TrainingError: the disk is full or the place cannot be written.
         """
         random_states = gather_object([random_state()])
-        if self.accelerator.is_main_process:
+        main = self.accelerator.is_main_process
+        average = self.ema.whole(main)
+        parts = gathered(self._parts(), main)
+        if main:
             models, states = self.folder / "models", self.folder / "training_states"
-            self.save_weights(str(iteration), iteration)
-            state = {"iteration": iteration, **self._parts(), **progress}
+            self.save_weights(average, str(iteration), iteration)
+            state = {"iteration": iteration, **parts, "ema": average.state_dict(), **progress}
             state |= {"random": random_states, "metadata": dict(self.metadata)}
             save_state(states / f"{iteration}.state", state)
             prune(models, WEIGHTS, self.keep)
@@ -82,8 +89,8 @@ class Saver:
             prune(states, STATE, self.keep)
         self.accelerator.wait_for_everyone()
 
-    def save_weights(self, label: str, iteration: int) -> None:
-        """Write the averaged weights as ``net_g_<label>.safetensors``.
+    def save_weights(self, network: nn.Module, label: str, iteration: int) -> None:
+        """Write the weights of a whole network as ``net_g_<label>.safetensors``.
 
         Raises:
             TrainingError: the disk is full or the place cannot be written.
@@ -91,7 +98,7 @@ class Saver:
         path = self.folder / "models" / f"net_g_{label}.safetensors"
         metadata = {**self.metadata, "iteration": str(iteration)}
         with explained(path):
-            save_network(path, self.ema.network, metadata)
+            save_network(path, network, metadata)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put everything back to where ``state`` was saved, but for the random generators.
@@ -99,9 +106,9 @@ class Saver:
         Raises:
             KeyError, RuntimeError, ValueError: it is of another training.
         """
-        self.net.load_state_dict(state["network"])
-        self.ema.network.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.net.load_state_dict(network_parts(state["network"], self.net))
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(optimizer_parts(state["optimizer"], self.optimizer))
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         if self.adversary is not None:
@@ -120,7 +127,6 @@ class Saver:
         scaler = self.accelerator.scaler
         parts = {
             "network": self.net.state_dict(),
-            "ema": self.ema.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
         }

@@ -29,6 +29,7 @@ from .meter import Meter, status
 from .rematerialize import checkpoint_activations
 from .saving import Saver
 from .settings import TrainingResult, TrainSettings
+from .sharding import Sharding, shard, whole, without_reduction
 from .signals import Interrupted, StopRequest
 
 _AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each other to stop
@@ -61,6 +62,8 @@ class Trainer:
         validate: scores a network.
         compile_mode: a mode of ``torch.compile``, or None.
         checkpointing: compute the features of the network's blocks again in the backward pass.
+        sharding: divide the network's parameters, their averages and the optimizer's among the
+            processes.
         metadata: goes into the weights' files.
     """
 
@@ -85,6 +88,7 @@ class Trainer:
         validate: Validate | None = None,
         compile_mode: str | None = None,
         checkpointing: bool = False,
+        sharding: Sharding | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.net, self.loader, self.losses, self.folder = net, loader, losses, folder
@@ -97,8 +101,15 @@ class Trainer:
         self.tap = FeatureTap(net, alignment.site) if alignment is not None else None
         if checkpointing:
             checkpoint_activations(net)
+        self.sharded = sharding is not None
+        if sharding is not None:
+            shard(net, optimizer, sharding, accelerator.device, accelerator.num_processes)
+            self.ema.follow_shards(net)
         model = net if compile_mode is None else torch.compile(net, mode=compile_mode)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if self.sharded:
+            self.model, self.optimizer = model, accelerator.prepare(optimizer)
+        else:
+            self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         self.parameters = [p for p in net.parameters() if p.requires_grad]
         self.model.train()
@@ -207,7 +218,7 @@ class Trainer:
             paths += pairs.paths
             last = part == parts - 1
             with (
-                contextlib.nullcontext() if last else accelerator.no_sync(self.model),
+                contextlib.nullcontext() if last else self._no_sync(),
                 torch.set_grad_enabled(generates),
             ):
                 with accelerator.autocast():
@@ -256,7 +267,11 @@ class Trainer:
         )
         if self.settings.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.grad_clip, norm)
-        return self.watch.step(losses, norm, iteration, paths)
+        return self.watch.step(losses, whole(norm), iteration, paths)
+
+    def _no_sync(self) -> contextlib.AbstractContextManager[Any]:
+        """Backward passes in here are not yet averaged over the processes."""
+        return without_reduction(self.net) if self.sharded else self.accelerator.no_sync(self.model)
 
     def _next_pairs(self, source: PairSource) -> Pairs:
         pairs = next(source)
@@ -312,11 +327,12 @@ class Trainer:
     def _validate(self, iteration: int, stop: StopRequest) -> None:
         assert self.validate is not None
         self.accelerator.wait_for_everyone()
+        network = self.ema.whole(self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
             self.validation_due = True
             try:
                 with stop.interruptible():
-                    scores, rank = self.validate(self.ema.network, iteration)
+                    scores, rank = self.validate(network, iteration)
             except Interrupted:
                 self.log.warn(f"the validation at iteration {iteration} is left to the resumed run")
             else:
@@ -325,7 +341,7 @@ class Trainer:
                 self.log.metrics(iteration, "val", scores)
                 if not math.isnan(rank) and (self.best is None or rank > self.best):
                     self.best, self.result.best_iteration = rank, iteration
-                    self.saver.save_weights("best", iteration)
+                    self.saver.save_weights(network, "best", iteration)
         self.accelerator.wait_for_everyone()
 
     def save(self) -> None:
