@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -160,7 +160,7 @@ def state_of(options: Path, name: str, iteration: int = 3) -> dict:
     return load_state(options.parent / name / "training_states" / f"{iteration}.state")
 
 
-def flat(tensors: object) -> torch.Tensor:
+def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.cat([tensor.flatten() for tensor in tensors]).double()
 
 
