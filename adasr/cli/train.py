@@ -33,10 +33,10 @@ def train(
 ) -> int:
     """Train a network as an option YAML says."""
     from ..training.cache import build_cache, wants_cache
-    from ..training.processes import check_launch
+    from ..training.processes import launched_sharding
     from ..training.run import run_training
 
-    check_launch()
+    launched_sharding()  # refuses what cannot be done, before anything is read
     options = read_options(opt, overrides)
     if wants_cache(options):
         build_cache(options)

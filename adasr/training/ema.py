@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..regularizers.sites import detach
+from .sharding import local, part, whole
 
 
 class EMA:
@@ -34,10 +37,64 @@ class EMA:
         self._averaged: list[Tensor] = list(self.network.parameters())
         self._live: list[Tensor] = [live[name] for name in names]
         self._buffers = [(mine, buffers[name]) for name, mine in self.network.named_buffers()]
+        self._shards: dict[str, Tensor] = {}
+
+    def follow_shards(self, source: nn.Module) -> None:
+        """Average the shards that this process holds of ``source``, which has just been sharded.
+
+        ``network`` holds no weights from then on; ``whole`` does.
+        """
+        live = dict(source.named_parameters())
+        names = [name for name, _ in self.network.named_parameters()]
+        self._live = [live[name] for name in names]
+        self._shards = {name: live[name].detach().clone() for name in names}
+        self._averaged = list(self._shards.values())
+        for module in self.network.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                hollow = torch.empty_like(parameter, device="meta")
+                setattr(module, name, nn.Parameter(hollow, requires_grad=False))
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the trained network's weights of this moment in."""
-        torch._foreach_lerp_(self._averaged, self._live, 1.0 - self.decay)
+        averaged, live = ([local(t) for t in held] for held in (self._averaged, self._live))
+        torch._foreach_lerp_(averaged, live, 1.0 - self.decay)
         for mine, theirs in self._buffers:
             mine.copy_(theirs)
+
+    @torch.no_grad()
+    def whole(self, keep: bool = True) -> nn.Module:
+        """The network with all its weights; of a sharded one a copy that is made for the call.
+
+        All processes must call this.
+
+        Args:
+            keep: whether this process wants them; a sharded network comes without any otherwise.
+        """
+        if not self._shards:
+            return self.network
+        weights: dict[str, Tensor] = {}
+        for name, hollow in self.network.named_parameters():
+            weight = whole(self._shards[name])
+            if keep:  # in the memory format of the copy
+                weights[name] = torch.empty_like(hollow, device=weight.device).copy_(weight)
+        if not keep:
+            return self.network
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(weights, strict=False, assign=True)
+        return network
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of a whole network.
+
+        Raises:
+            KeyError, RuntimeError: it is of another network.
+        """
+        if not self._shards:
+            self.network.load_state_dict(state)
+            return
+        for name, shard in self._shards.items():
+            shard.copy_(part(state[name], shard))
+        buffers = {name: state[name] for name in state.keys() - self._shards.keys()}
+        self.network.load_state_dict(buffers, strict=False)

@@ -47,7 +47,9 @@ from .checkpoint import (
 )
 from .log import TrainingLog
 from .precision import resolve_precision
+from .processes import accelerate_unsharded, launched_sharding
 from .settings import TrainingResult, TrainSettings
+from .sharding import Sharding
 from .trainer import Trainer
 
 # How long processes wait for each other; the first one validates and saves alone.
@@ -74,14 +76,20 @@ def run_training(
     check_paths(options, "train")
     # Without a GPU, accelerate joins several processes only when told that a CPU is meant.
     cpu = not torch.accelerator.is_available()
-    device = PartialState(cpu=cpu, timeout=_PATIENCE).device
+    sharding = launched_sharding()
+    with accelerate_unsharded():
+        device = PartialState(cpu=cpu, timeout=_PATIENCE).device
     assert device is not None
     with options.at("train"):
         precision = resolve_precision(options.train.precision, device)
     set_backends(device, options.train.deterministic)
     # Accelerate remembers the precision of its first use in a process; another run may differ.
     AcceleratorState._reset_state()
-    accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+    mixed_precision = {"fp32": "no"}.get(precision, precision)
+    with accelerate_unsharded():
+        accelerator = Accelerator(cpu=cpu, mixed_precision=mixed_precision)
+    if accelerator.num_processes == 1:
+        sharding = None  # it has all of the network anyway
     folder = Path(options.path.experiments_root) / options.name
     with _only_run(folder, accelerator):
         resumed = _resume_point(options, folder, auto_resume, accelerator)
@@ -96,7 +104,7 @@ def run_training(
         ) as log:
             for line in options.source.notes:  # the command line has printed them
                 log.note(line)
-            trainer = make_trainer(options, accelerator, folder, log, resumed)
+            trainer = make_trainer(options, accelerator, folder, log, resumed, sharding)
             log.begin()
             return _finish(trainer.run(), log, trainer.settings)
 
@@ -107,6 +115,7 @@ def make_trainer(
     folder: Path,
     log: TrainingLog,
     resumed: dict[str, Any] | None = None,
+    sharding: Sharding | None = None,
 ) -> Trainer:
     """A trainer with all its parts, at the place where ``resumed`` was saved.
 
@@ -116,6 +125,7 @@ def make_trainer(
         folder: the experiment's folder.
         log: where the run tells what happens.
         resumed: a training state.
+        sharding: how the processes divide the network among them, if they do.
 
     Raises:
         OptionError: an option that only shows to be wrong when its part is built.
@@ -158,6 +168,7 @@ def make_trainer(
         validate=make_validator(options, folder, log),
         compile_mode=_compile_mode(train.compile),
         checkpointing=train.checkpoint_activations,
+        sharding=sharding,
         metadata={"name": options.name, "options": dump_options(options)},
     )
     if resumed is not None:
@@ -174,7 +185,8 @@ def make_trainer(
     stay = " that stay as they are" if sites and annealing is None else ""
     log.info(
         f"{options.name}: {options.network_g.type} x{options.scale}, {len(sites)} sites{stay}, "
-        f"{accelerator.num_processes} x {accelerator.device.type}, {precision}, "
+        f"{accelerator.num_processes} x {accelerator.device.type}"
+        f"{'' if sharding is None else ' sharded'}, {precision}, "
         f"{len(getattr(training_set, 'files', training_set))} images"
     )
     return trainer

@@ -18,19 +18,8 @@ from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..regularizers.tap import FeatureTap
-from ..weights import save_network
 from .adversarial import SKIPPED, Adversary
 from .batches import MakePairs, Pairs, PairSource
-from .checkpoint import (
-    DISCRIMINATORS,
-    STATE,
-    WEIGHTS,
-    explained,
-    prune,
-    random_state,
-    restore_random_state,
-    save_state,
-)
 from .ema import EMA
 from .finite import FiniteWatch, Streak
 from .log import TrainingLog
@@ -38,7 +27,9 @@ from .lr import LearningRate, learning_rate
 from .memory import MemoryMeter
 from .meter import Meter, status
 from .rematerialize import checkpoint_activations
+from .saving import Saver
 from .settings import TrainingResult, TrainSettings
+from .sharding import Sharding, shard, whole, without_reduction
 from .signals import Interrupted, StopRequest
 
 _AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each other to stop
@@ -71,6 +62,8 @@ class Trainer:
         validate: scores a network.
         compile_mode: a mode of ``torch.compile``, or None.
         checkpointing: compute the features of the network's blocks again in the backward pass.
+        sharding: divide the network's parameters, their averages and the optimizer's among the
+            processes.
         metadata: goes into the weights' files.
     """
 
@@ -95,6 +88,7 @@ class Trainer:
         validate: Validate | None = None,
         compile_mode: str | None = None,
         checkpointing: bool = False,
+        sharding: Sharding | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.net, self.loader, self.losses, self.folder = net, loader, losses, folder
@@ -107,8 +101,15 @@ class Trainer:
         self.tap = FeatureTap(net, alignment.site) if alignment is not None else None
         if checkpointing:
             checkpoint_activations(net)
+        self.sharded = sharding is not None
+        if sharding is not None:
+            shard(net, optimizer, sharding, accelerator.device, accelerator.num_processes)
+            self.ema.follow_shards(net)
         model = net if compile_mode is None else torch.compile(net, mode=compile_mode)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if self.sharded:
+            self.model, self.optimizer = model, accelerator.prepare(optimizer)
+        else:
+            self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         self.parameters = [p for p in net.parameters() if p.requires_grad]
         self.model.train()
@@ -119,7 +120,16 @@ class Trainer:
         self.unjudged = Streak(log.warn, folder)
         self.validation_due = False
         self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
-        self._saved_random_state: dict[str, Any] | None = None
+        self.saver = Saver(
+            accelerator,
+            net,
+            self.ema,
+            self.optimizer,
+            adversary,
+            folder,
+            settings.keep_checkpoints,
+            self.metadata,
+        )
 
     def run(self) -> TrainingResult:
         """Train to the end, or until a signal asks to stop; the state is saved either way.
@@ -155,9 +165,8 @@ class Trainer:
     def pairs(self) -> PairSource:
         """The pairs of the iterations to come; leaving it ends the loader's workers."""
         batches = iter(self.loader)
-        if self._saved_random_state is not None:
-            # After the loader's iterator: a data set may draw from the global generators.
-            restore_random_state(self._saved_random_state)
+        # After the loader's iterator: a data set may draw from the global generators.
+        self.saver.restore_random_state()
         return PairSource(
             batches,
             self.make_pairs,
@@ -209,7 +218,7 @@ class Trainer:
             paths += pairs.paths
             last = part == parts - 1
             with (
-                contextlib.nullcontext() if last else accelerator.no_sync(self.model),
+                contextlib.nullcontext() if last else self._no_sync(),
                 torch.set_grad_enabled(generates),
             ):
                 with accelerator.autocast():
@@ -258,7 +267,11 @@ class Trainer:
         )
         if self.settings.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.grad_clip, norm)
-        return self.watch.step(losses, norm, iteration, paths)
+        return self.watch.step(losses, whole(norm), iteration, paths)
+
+    def _no_sync(self) -> contextlib.AbstractContextManager[Any]:
+        """Backward passes in here are not yet averaged over the processes."""
+        return without_reduction(self.net) if self.sharded else self.accelerator.no_sync(self.model)
 
     def _next_pairs(self, source: PairSource) -> Pairs:
         pairs = next(source)
@@ -314,11 +327,12 @@ class Trainer:
     def _validate(self, iteration: int, stop: StopRequest) -> None:
         assert self.validate is not None
         self.accelerator.wait_for_everyone()
+        network = self.ema.whole(self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
             self.validation_due = True
             try:
                 with stop.interruptible():
-                    scores, rank = self.validate(self.ema.network, iteration)
+                    scores, rank = self.validate(network, iteration)
             except Interrupted:
                 self.log.warn(f"the validation at iteration {iteration} is left to the resumed run")
             else:
@@ -327,7 +341,7 @@ class Trainer:
                 self.log.metrics(iteration, "val", scores)
                 if not math.isnan(rank) and (self.best is None or rank > self.best):
                     self.best, self.result.best_iteration = rank, iteration
-                    self._save_weights("best", iteration)
+                    self.saver.save_weights(network, "best", iteration)
         self.accelerator.wait_for_everyone()
 
     def save(self) -> None:
@@ -337,66 +351,25 @@ class Trainer:
             TrainingError: the disk is full or the place cannot be written.
         """
         self.watch.tell()
-        states = gather_object([random_state()])
         for skipped in gather_object([self.result.skipped_files]):
             self._note_skipped(skipped)
-        if self.accelerator.is_main_process:
-            iteration, keep = self.result.iteration, self.settings.keep_checkpoints
-            models, folder = self.folder / "models", self.folder / "training_states"
-            self._save_weights(str(iteration), iteration)
-            save_state(folder / f"{iteration}.state", self._state(states))
-            prune(models, WEIGHTS, keep)
-            if self.adversary is not None:
-                path = models / f"net_d_{iteration}.safetensors"
-                with explained(path):
-                    self.adversary.save_weights(path)
-                prune(models, DISCRIMINATORS, keep)
-            prune(folder, STATE, keep)
-        self.accelerator.wait_for_everyone()
-
-    def _save_weights(self, label: str, iteration: int) -> None:
-        path = self.folder / "models" / f"net_g_{label}.safetensors"
-        metadata = {**self.metadata, "iteration": str(iteration)}
-        with explained(path):
-            save_network(path, self.ema.network, metadata)
-
-    def _state(self, random_states: list[dict[str, Any]]) -> dict[str, Any]:
-        scaler = self.accelerator.scaler
-        return {
-            "iteration": self.result.iteration,
-            "network": self.net.state_dict(),
-            "ema": self.ema.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "random": random_states,
+        progress = {
             "best": [self.best, self.result.best_iteration],
             "nonfinite": self.watch.streak.length,
             "unjudged": self.unjudged.length,
             "drawn": self.drawn,
             "validation_due": self.validation_due,
-            **({} if self.adversary is None else {"adversary": self.adversary.state_dict()}),
-            "metadata": self.metadata,
         }
+        self.saver.save(self.result.iteration, progress)
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``; call it before ``run``, with a loader that starts after it."""
+        self.saver.restore(state)
         self.result.iteration = state["iteration"]
-        self.net.load_state_dict(state["network"])
-        self.ema.network.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.scaler is not None and state["scaler"] is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.result.best_iteration = state["best"]
         self.watch.streak.length = state["nonfinite"]
         self.unjudged.length = state.get("unjudged", 0)
         self.validation_due = self.validate is not None and state.get("validation_due", False)
-        if self.adversary is not None:
-            if "adversary" not in state:
-                raise ValueError("it holds no discriminator.")
-            self.adversary.load_state_dict(state["adversary"])
-        states, rank = state["random"], self.accelerator.process_index
-        if rank < len(states):
-            self._saved_random_state = states[rank]
 
 
 def scalar(loss: Any) -> Tensor:
