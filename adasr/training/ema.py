@@ -36,8 +36,21 @@ class EMA:
         self._buffers = [(mine, buffers[name]) for name, mine in self.network.named_buffers()]
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the trained network's weights of this moment in."""
-        torch._foreach_lerp_(self._averaged, self._live, 1.0 - self.decay)
+    def update(self, skipped: Tensor | None = None) -> None:
+        """Take the trained network's weights of this moment in.
+
+        Args:
+            skipped: a boolean on the device: stay as it is where it is true, for a step that was
+                left out. The device is not waited for.
+        """
+        if skipped is None:
+            torch._foreach_lerp_(self._averaged, self._live, 1.0 - self.decay)
+            for mine, theirs in self._buffers:
+                mine.copy_(theirs)
+            return
+        # The same as above, by a weight that is on the device.
+        way = torch._foreach_sub(self._live, self._averaged)
+        torch._foreach_mul_(way, (1.0 - self.decay) * ~skipped)
+        torch._foreach_add_(self._averaged, way)
         for mine, theirs in self._buffers:
-            mine.copy_(theirs)
+            mine.copy_(torch.where(skipped, mine, theirs))

@@ -13,6 +13,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
+from torch import nn
 
 from ..errors import OptionError, TrainingError
 from ..files import write_text
@@ -21,6 +22,7 @@ from ..registry import (
     OPTIMIZER_REGISTRY,
 )
 from ..weights import build_network, load_into
+from .agreement import PATIENCE
 from .backends import set_backends
 from .build import (
     align,
@@ -48,10 +50,7 @@ from .checkpoint import (
 from .log import TrainingLog
 from .precision import resolve_precision
 from .settings import TrainingResult, TrainSettings
-from .trainer import Trainer
-
-# How long processes wait for each other; the first one validates and saves alone.
-_PATIENCE = datetime.timedelta(hours=4)
+from .trainer import Trainer, Validate
 
 
 def run_training(
@@ -74,7 +73,7 @@ def run_training(
     check_paths(options, "train")
     # Without a GPU, accelerate joins several processes only when told that a CPU is meant.
     cpu = not torch.accelerator.is_available()
-    device = PartialState(cpu=cpu, timeout=_PATIENCE).device
+    device = PartialState(cpu=cpu, timeout=PATIENCE).device
     assert device is not None
     with options.at("train"):
         precision = resolve_precision(options.train.precision, device)
@@ -155,7 +154,7 @@ def make_trainer(
         sites=sites,
         annealing=annealing,
         schedule=make_schedule(options),
-        validate=make_validator(options, folder, log),
+        validate=_validator(options, folder, log),
         compile_mode=_compile_mode(train.compile),
         checkpointing=train.checkpoint_activations,
         metadata={"name": options.name, "options": dump_options(options)},
@@ -178,6 +177,21 @@ def make_trainer(
         f"{len(getattr(training_set, 'files', training_set))} images"
     )
     return trainer
+
+
+def _validator(options: Options, folder: Path, log: TrainingLog) -> Validate | None:
+    """What scores the network, in the first process; whether there is any it decides for all.
+
+    Processes that validate wait for each other, and on another machine a metric's weights may be
+    missing.
+    """
+    own = make_validator(options, folder, log)
+    (there,) = broadcast_object_list([own is not None])
+    return (own or _elsewhere) if there else None
+
+
+def _elsewhere(network: nn.Module, iteration: int) -> tuple[dict[str, float], float]:
+    raise AssertionError("the first process alone scores")
 
 
 @contextlib.contextmanager

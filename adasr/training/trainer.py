@@ -19,7 +19,8 @@ from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..regularizers.tap import FeatureTap
 from ..weights import save_network
-from .adversarial import SKIPPED, Adversary
+from .adversarial import CHECKED, DISCRIMINATOR_ADVICE, Adversary
+from .agreement import SignalAgreement
 from .batches import MakePairs, Pairs, PairSource
 from .checkpoint import (
     DISCRIMINATORS,
@@ -40,8 +41,6 @@ from .meter import Meter, status
 from .rematerialize import checkpoint_activations
 from .settings import TrainingResult, TrainSettings
 from .signals import Interrupted, StopRequest
-
-_AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each other to stop
 
 Validate = Callable[[nn.Module, int], tuple[dict[str, float], float]]
 """(network, iteration) -> scores, and the one number (higher is better) that ranks the weights."""
@@ -113,10 +112,11 @@ class Trainer:
         self.parameters = [p for p in net.parameters() if p.requires_grad]
         self.model.train()
         self.watch = FiniteWatch(accelerator, self.optimizer, log.warn, folder)
+        self.agree = SignalAgreement(accelerator)
         self.result, self.meter = TrainingResult(0), Meter()
         self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
-        self.unjudged = Streak(log.warn, folder)
+        self.unjudged = Streak(log.warn, folder, DISCRIMINATOR_ADVICE)
         self.validation_due = False
         self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
         self._saved_random_state: dict[str, Any] | None = None
@@ -144,7 +144,7 @@ class Trainer:
                     self._report(iteration, losses)
                 if self.validate is not None and (last or iteration % settings.val_freq == 0):
                     self._validate(iteration, stop)
-                stopped_by = self._agreed(stop.signal, iteration)
+                stopped_by = self.agree(stop.signal)
                 if last or stopped_by is not None or iteration % settings.save_freq == 0:
                     self.save()
                 if stopped_by is not None and (not last or self.validation_due):
@@ -230,13 +230,12 @@ class Trainer:
             if adversary is not None:
                 adversary.discard()
             return None
+        skipped = self.watch.skipped if generates else None
         if adversary is not None:
-            losses |= adversary.update(judged)
-            if losses.pop(SKIPPED, None) is None:
-                self.unjudged.length = 0
-            else:
-                self.unjudged.add(iteration, "the discriminator's loss or gradient (train.optim_d)")
-        self.ema.update()
+            losses |= adversary.update(judged, skipped)
+            what = "the discriminator's loss or gradient (train.optim_d)"
+            self.watch.follow(self.unjudged, iteration, what, losses.pop(CHECKED, None))
+        self.ema.update(skipped)
         return losses
 
     def _terms(self, sr: Tensor, gt: Tensor) -> dict[str, Tensor]:
@@ -272,16 +271,6 @@ class Trainer:
             if path not in told:
                 self.log.warn(f"skipped {path}: {problem}")
         self.result.skipped_files.update(skipped)
-
-    def _agreed(self, signal: int | None, iteration: int) -> int | None:
-        """The signal that any process got: all stop after the same iteration, or none would."""
-        if self.accelerator.num_processes == 1:
-            return signal
-        device = self.accelerator.device
-        if device.type != "cpu" and iteration % _AGREE_EVERY:
-            return None  # to ask is to wait for the device
-        own = torch.tensor([signal or 0], device=device)
-        return int(cast(Tensor, self.accelerator.gather(own)).max()) or None
 
     def _set_learning_rate(self, iteration: int) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
