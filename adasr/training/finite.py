@@ -27,9 +27,7 @@ class Streak:
         advice: what to change, the end of that message.
     """
 
-    def __init__(
-        self, warn: Callable[[str], None], place: object, advice: str = _ADVICE
-    ) -> None:
+    def __init__(self, warn: Callable[[str], None], place: object, advice: str = _ADVICE) -> None:
         self.warn, self.place, self.advice = warn, place, advice
         self.length = 0
 

@@ -26,6 +26,7 @@ from .agreement import PATIENCE
 from .backends import set_backends
 from .build import (
     align,
+    choose_targets,
     make_degradation,
     make_loader,
     make_losses,
@@ -133,6 +134,7 @@ def make_trainer(
     degradation = make_degradation(options)
     training_set = make_training_set(options, degradation)
     make_pairs, alignment = align(options, net, pairs_of(degradation, training_set))
+    make_pairs, plain_gt = choose_targets(options, degradation, make_pairs)
     done = resumed["iteration"] if resumed else 0
     drawn = resumed.get("drawn") if resumed else None
     loader = make_loader(options, training_set, accelerator, done, drawn)
@@ -149,6 +151,7 @@ def make_trainer(
         log,
         ema_decay=train.ema_decay,
         make_pairs=make_pairs,
+        plain_gt=plain_gt,
         alignment=alignment,
         adversary=make_adversary(options, accelerator, fresh=resumed is None),
         sites=sites,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,6 +61,8 @@ class Trainer:
         log: where it tells what happens.
         ema_decay: decay of the averaged weights, which are validated and saved.
         make_pairs: the degradation; None when the batches hold LQ.
+        plain_gt: losses (``l_g_gan``: the discriminator) that compare with GT before sharpening;
+            ``make_pairs`` then gives both.
         alignment: a loss on the features of the two halves of the pairs; ``make_pairs`` then gives
             two degradations of every image, all first ones before all second ones.
         adversary: the discriminator's side of an adversarial training.
@@ -86,6 +88,7 @@ class Trainer:
         *,
         ema_decay: float = 0.999,
         make_pairs: MakePairs | None = None,
+        plain_gt: Collection[str] = (),
         alignment: FeatureAlignment | None = None,
         adversary: Adversary | None = None,
         sites: Sequence[Site] = (),
@@ -100,6 +103,7 @@ class Trainer:
         self.accelerator, self.settings, self.log = accelerator, settings, log
         self.make_pairs, self.sites, self.annealing = make_pairs, sites, annealing
         self.schedule, self.validate, self.metadata = schedule, validate, dict(metadata or {})
+        self.plain_gt = plain_gt
         self.ema = EMA(net, ema_decay)
         self.alignment, self.adversary = alignment, adversary
         # After the copy for the average, which nobody needs to look into.
@@ -218,14 +222,14 @@ class Trainer:
                 if self.tap is not None and not generates:
                     self.tap.clear()
                 if generates:
-                    terms = self._terms(sr, pairs.gt)
+                    terms = self._terms(sr, pairs)
                     accelerator.backward(torch.stack(list(terms.values())).sum() / parts)
                     if self.tap is not None:
                         self.tap.clear()  # features that were computed again
                     for name, value in terms.items():
                         losses[name] = losses.get(name, 0.0) + value.detach() / parts
             if adversary is not None:
-                judged.append((sr.detach(), pairs.gt))
+                judged.append((sr.detach(), self._target(pairs, "l_g_gan")))
         if generates and not self._step(losses, iteration, paths):
             if adversary is not None:
                 adversary.discard()
@@ -238,15 +242,22 @@ class Trainer:
         self.ema.update(skipped)
         return losses
 
-    def _terms(self, sr: Tensor, gt: Tensor) -> dict[str, Tensor]:
+    def _terms(self, sr: Tensor, pairs: Pairs) -> dict[str, Tensor]:
         """What the network descends on: numbers that are added."""
-        terms = {name: scalar(loss(sr, gt)) for name, loss in self.losses.items()}
+        terms = {
+            name: scalar(loss(sr, self._target(pairs, name))) for name, loss in self.losses.items()
+        }
         if self.alignment is not None and self.tap is not None:
             aligned = self.alignment(self.tap.take().float())
             terms |= {f"l_align_{name}": term for name, term in aligned.items()}
         if self.adversary is not None:
-            terms |= self.adversary.generator_loss(sr, gt)
+            terms |= self.adversary.generator_loss(sr, self._target(pairs, "l_g_gan"))
         return terms
+
+    def _target(self, pairs: Pairs, name: str) -> Tensor:
+        """The GT that a loss compares with."""
+        plain = pairs.gt_plain if name in self.plain_gt else None
+        return pairs.gt if plain is None else plain
 
     def _step(self, losses: Mapping[str, Tensor], iteration: int, paths: list[str]) -> bool:
         """Clip and step where all is finite; False where the step is known to be left out."""
