@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ from .trainer import Trainer, Validate
 
 
 def run_training(
-    options: Options, auto_resume: bool = False, quiet: bool = False
+    options: Options,
+    auto_resume: bool = False,
+    quiet: bool = False,
+    notes: Sequence[str] = (),
 ) -> TrainingResult:
     """Train as ``options`` say; the results stand in ``experiments_root/name``.
 
@@ -65,6 +68,7 @@ def run_training(
             Without it (and without ``path.resume_state``) an experiment that is there already is
             renamed, never overwritten.
         quiet: nothing on the console.
+        notes: lines for ``train.log`` that the console has shown.
 
     Raises:
         OptionError: an option that only shows to be wrong when its part is built.
@@ -94,7 +98,7 @@ def run_training(
             options.logger.wandb,
             quiet,
         ) as log:
-            for line in options.source.notes:  # the command line has printed them
+            for line in (*options.source.notes, *notes):  # the command line has printed them
                 log.note(line)
             trainer = make_trainer(options, accelerator, folder, log, resumed)
             log.begin()

@@ -60,7 +60,9 @@ def states_equal(one: Any, other: Any) -> bool:
     return one == other
 
 
-def basicsr_model(kind: str, net_g: nn.Module, net_d: nn.Module) -> Any:
+def basicsr_model(
+    kind: str, net_g: nn.Module, net_d: nn.Module, sharpened: tuple[bool, ...] = (False,) * 3
+) -> Any:
     """One of BasicSR's models around our weights; its option files and loaders are left out."""
     from basicsr.losses.gan_loss import GANLoss
     from basicsr.models.esrgan_model import ESRGANModel
@@ -69,7 +71,8 @@ def basicsr_model(kind: str, net_g: nn.Module, net_d: nn.Module) -> Any:
 
     models = {m.__name__: m for m in (SRGANModel, ESRGANModel, RealESRGANModel)}
     model = object.__new__(models[kind])
-    flags = {f"{name}_gt_usm": False for name in ("l1", "percep", "gan")}
+    names = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    flags = dict(zip(names, sharpened, strict=True))
     vars(model).update(
         opt={"dist": False, **flags},
         net_g=net_g,
