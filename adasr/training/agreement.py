@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,7 +26,7 @@ class SignalAgreement:
     def __init__(self, accelerator: Accelerator) -> None:
         self.alone = accelerator.num_processes == 1
         # None: the group of all there is, where that goes through the hosts already.
-        self._group: dist.ProcessGroup | None = None
+        self._group: Any = None
         if not self.alone and dist.get_backend() != "gloo":
             self._group = dist.new_group(timeout=PATIENCE, backend="gloo")
 
