@@ -38,9 +38,8 @@ def train(
 
     launched_sharding()  # refuses what cannot be done, before anything is read
     options = read_options(opt, overrides)
-    if wants_cache(options):
-        build_cache(options)
-    result = run_training(options, auto_resume)
+    notes = build_cache(options) if wants_cache(options) else []
+    result = run_training(options, auto_resume, notes=notes)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 

@@ -62,8 +62,13 @@ class FrameDegradation:
 
     @torch.no_grad()
     def __call__(
-        self, frames: Tensor, generator: Generator, gt_size: int | None = None, views: int = 1
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        frames: Tensor,
+        generator: Generator,
+        gt_size: int | None = None,
+        views: int = 1,
+        gt_plain: bool = False,
+    ) -> tuple[Tensor, ...]:
         """Degrade a batch.
 
         Args:
@@ -74,11 +79,12 @@ class FrameDegradation:
                 frames; None degrades whole frames.
             views: how often every sample is degraded, each time with parameters of its own, but
                 cut at the same place. The first view is the same for any number.
+            gt_plain: give the target that is not sharpened as well.
 
         Returns:
             lq (views * N, 3, h / scale, w / scale), whole 8-bit levels in [0, 1], all samples of
             one view after those of the other, and gt (views * N, 3, h, w), repeated alike and
-            sharpened if ``gt_usm``.
+            sharpened if ``gt_usm``; with ``gt_plain`` the same without sharpening as the third.
 
         Raises:
             ValueError: a batch of another shape, one that is smaller than ``gt_size``, or NaN in
@@ -87,7 +93,7 @@ class FrameDegradation:
         size = check_frames(frames, gt_size, self.scale)
         together = self.batched and self.jpeg_method != "codec" and not listening()
         if together and frames.device.type != "cpu":
-            return self.degrade_together(frames, generator, gt_size, views)
+            return self.degrade_together(frames, generator, gt_size, views, gt_plain)
         crops = draw_crops(len(frames), size, gt_size, self.scale, generator)
         with one_thread():
             drawn = [self._draw(len(frames), size, generator) for _ in range(views)]
@@ -96,24 +102,33 @@ class FrameDegradation:
             self._tell(sample)
         with torch.inference_mode(False):  # threads, which write to them, know nothing of that mode
             lq = torch.empty(len(operators), 3, *crops[0].size)
-            gt = torch.empty(len(frames), 3, *crops[0].scaled(self.scale).size)
+            shape = 1 + gt_plain, len(frames), 3, *crops[0].scaled(self.scale).size
+            targets = torch.empty(shape)
         on_host = frames.detach().cpu()
 
         def degrade(index: int) -> None:
             sample = index % len(frames)
-            lq[index], target = self._pair(on_host[sample], operators[index], crops[sample])
+            lq[index], *found = self._pair(
+                on_host[sample], operators[index], crops[sample], gt_plain
+            )
             if index == sample:  # the last bits of other views' may differ
-                gt[sample] = target
+                for target, image in zip(targets, found, strict=True):
+                    target[sample] = image
 
         # Autocast would lower the precision of the filters.
         with torch.autocast("cpu", enabled=False):
             for_each(len(operators), degrade)
-        gt = gt if views == 1 else gt.repeat(views, 1, 1, 1)
-        return lq.to(frames.device), gt.to(frames.device)
+        targets = targets if views == 1 else targets.repeat(1, views, 1, 1, 1)
+        return lq.to(frames.device), *targets.to(frames.device)
 
     def degrade_together(
-        self, frames: Tensor, generator: Generator, gt_size: int | None = None, views: int = 1
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        frames: Tensor,
+        generator: Generator,
+        gt_size: int | None = None,
+        views: int = 1,
+        gt_plain: bool = False,
+    ) -> tuple[Tensor, ...]:
         """The same of whole frames in one batch, which is what a GPU does fastest.
 
         Calls choose this for frames on any device but the CPU where there is such a form, unless
@@ -131,6 +146,7 @@ class FrameDegradation:
             gt_usm=self.gt_usm,
             lq_size=crop,
             views=views,
+            gt_plain=gt_plain,
         )
 
     def _degrade_batch(self, frames: Tensor, generator: Generator) -> Tensor:
@@ -149,9 +165,9 @@ class FrameDegradation:
         tell(operators)
 
     def _pair(
-        self, frame: Tensor, operators: Sequence[Operator], crop: Region
-    ) -> tuple[Tensor, Tensor]:
-        """LQ and GT of a crop, given in LQ pixels, of a (3, H, W) frame."""
+        self, frame: Tensor, operators: Sequence[Operator], crop: Region, gt_plain: bool
+    ) -> tuple[Tensor, ...]:
+        """LQ, GT and perhaps plain GT of a crop, given in LQ pixels, of a (3, H, W) frame."""
         size = frame.shape[-2], frame.shape[-1]
         regions = plan(operators, crop)
         target = crop.scaled(self.scale)
@@ -160,6 +176,7 @@ class FrameDegradation:
         image = as_float(source.cut(frame, whole(size)))
         if frame.is_floating_point() and not bool(image.sum().isfinite()):
             raise ValueError("the GT holds NaN or infinite values")
+        plain = (target.cut(image, source),) if gt_plain else ()
         if self.gt_usm:
             image = sharpen(image, source, seen, size)
         counting = any(isinstance(step, PoissonNoise) for step in operators)
@@ -170,7 +187,7 @@ class FrameDegradation:
                 for step in operators
             ]
         lq = run(operators, regions[0].cut(image, seen), regions)
-        return quantized(lq), target.cut(image, seen)
+        return quantized(lq), target.cut(image, seen), *plain
 
     def _lq_size(self, size: Size) -> Size:
         return size[0] // self.scale, size[1] // self.scale

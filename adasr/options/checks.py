@@ -197,6 +197,7 @@ def _adversary(options: Options) -> Iterator[OptionError]:
         given: dict[tuple[str, ...], object] = {
             ("train", "gan_opt"): train.gan_opt,
             ("train", "optim_d"): train.optim_d,
+            ("train", "gan_gt_usm"): train.gan_gt_usm,
             ("path", "pretrain_network_d"): path.pretrain_network_d,
         }
         for key, value in given.items():

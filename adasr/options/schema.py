@@ -117,6 +117,13 @@ class TrainOptions(Section):
     """The adversarial loss, on the output of network_d."""
     optim_d: Annotated[Component, Of(OPTIMIZER_REGISTRY)] | None = None
     """The discriminator's optimizer; none: as optim_g."""
+    l1_gt_usm: bool | None = None
+    """Compare with the GT that degradation.gt_usm sharpens in pixel_opt; false: with the plain one;
+    none: as degradation.gt_usm."""
+    percep_gt_usm: bool | None = None
+    """The same for perceptual_opt."""
+    gan_gt_usm: bool | None = None
+    """The same for the discriminator."""
     net_d_iters: Positive = 1
     """The network is trained in every so many iterations, the discriminator in all."""
     net_d_init_iters: Annotated[int, Field(ge=0), WholeNumber] = 0

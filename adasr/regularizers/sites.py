@@ -20,6 +20,7 @@ RESERVED_PREFIX = "adasr_regularizers"
 INPUT = ":input"
 """Ends the name of a site that is a module's first input."""
 _DDP_IGNORES = "_ddp_params_and_buffers_to_ignore"  # where DistributedDataParallel looks
+_COMPILED = "_orig_mod."
 _BY_KEYWORD = "the module at a site gets its input by keyword; use the output of another module."
 
 
@@ -120,7 +121,9 @@ def attach(
         )
         # Every process sets the weights itself. DistributedDataParallel would send them before each
         # forward pass, and a validation in one process alone would wait for the others for ever.
-        own = {f"{RESERVED_PREFIX}.{name}" for name, _ in container.named_buffers()}
+        held = [f"{RESERVED_PREFIX}.{name}" for name, _ in container.named_buffers()]
+        # torch.compile puts a part of its own before the names that are looked for here.
+        own = {before + name for name in held for before in ("", _COMPILED)}
         vars(net)[_DDP_IGNORES] = {*vars(net).get(_DDP_IGNORES, ()), *own}
     return placed
 
@@ -135,7 +138,8 @@ def detach(net: nn.Module) -> None:
                 del hooks[key]
     if hasattr(net, RESERVED_PREFIX):
         delattr(net, RESERVED_PREFIX)
-    others = {n for n in vars(net).pop(_DDP_IGNORES, ()) if not n.startswith(RESERVED_PREFIX)}
+    ignored = vars(net).pop(_DDP_IGNORES, ())
+    others = {n for n in ignored if not n.removeprefix(_COMPILED).startswith(RESERVED_PREFIX)}
     if others:
         vars(net)[_DDP_IGNORES] = others
 

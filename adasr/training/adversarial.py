@@ -12,9 +12,17 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ..weights.save import write_safetensors
+from .finite import can_defer, step_unless
 
-SKIPPED = "d_step_skipped"
-"""The value of ``Adversary.update`` that is there when a step of the discriminator was left out."""
+CHECKED = "d_step_checked"
+"""The value of ``Adversary.update`` that is not finite where a step of the discriminator was left
+out; it is there where it was, and where only the device knows."""
+
+DISCRIMINATOR_ADVICE = (
+    "Try a smaller learning rate of the discriminator (train.optim_d.lr), another gan_type in "
+    "train.gan_opt, or train.precision: fp32."
+)
+"""What to change when the discriminator's steps are left out again and again."""
 
 
 class Adversary:
@@ -53,6 +61,7 @@ class Adversary:
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         self.model, self.optimizer = accelerator.prepare(net, optimizer)
         self.parameters = [p for p in net.parameters() if p.requires_grad]
+        self.deferred = can_defer(accelerator, self.optimizer)
         self._remember_buffers()
 
     def trains_generator(self, iteration: int) -> bool:
@@ -86,16 +95,23 @@ class Adversary:
             )
             return {"l_g_gan": torch.stack(parts).mean()}
 
-    def update(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    def update(
+        self, pairs: Sequence[tuple[Tensor, Tensor]], left_out: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """One step of the discriminator on (SR, GT) pairs, one per accumulated part.
 
         Every process does the same number of backward passes; gradients are reduced in the last.
         A step whose losses or gradients are not finite in any process is left out in all, and the
-        discriminator stays as it was.
+        discriminator stays as it was. On a GPU that is seen to there, without waiting for it.
+
+        Args:
+            pairs: (SR, GT), each (N, C, H, W).
+            left_out: a boolean on the device, alike in all processes: whether the generator's step
+                of this iteration was left out, and this one is to be.
 
         Returns:
             ``l_d_real``, ``l_d_fake`` and the mean outputs ``out_d_real``, ``out_d_fake``,
-            detached means over the parts; also ``d_step_skipped`` = 1 where the step was left out.
+            detached means over the parts; perhaps ``CHECKED``.
         """
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, Tensor] = {}
@@ -103,13 +119,20 @@ class Adversary:
             found = self._descend(sr.detach(), gt.detach(), len(pairs), index == len(pairs) - 1)
             for name, value in found.items():
                 values[name] = values.get(name, 0.0) + value.detach() / len(pairs)
-        if self._is_finite(values):
-            self.optimizer.step()
-            self._remember_buffers()
-        else:
+        checked = self._checked(values)
+        bad = ~torch.isfinite(checked)
+        skipped = bad if left_out is None else bad | left_out
+        if self.deferred:
+            self._step_unless(skipped)
+            values[CHECKED] = checked
+        elif bool(skipped):
             self.discard()
-            values[SKIPPED] = torch.ones((), device=values["l_d_real"].device)
-        self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
+            values |= {CHECKED: checked} if bool(bad) else {}
+        else:
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self._remember_buffers()
         return values
 
     def discard(self) -> None:
@@ -198,7 +221,8 @@ class Adversary:
             for parameter in self.parameters:
                 parameter.requires_grad_(True)
 
-    def _is_finite(self, values: Mapping[str, Tensor]) -> bool:
+    def _checked(self, values: Mapping[str, Tensor]) -> Tensor:
+        """A number that is finite where the losses and gradients of all processes are."""
         watched = [values["l_d_real"], values["l_d_fake"]]
         if self.accelerator.scaler is None:  # fp16's meets infinite gradients by design
             gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -206,7 +230,20 @@ class Adversary:
         found = torch.stack(watched)
         if self.accelerator.num_processes > 1:  # all must decide alike
             found = cast(Tensor, self.accelerator.reduce(found))
-        return bool(torch.isfinite(found).all())
+        # Not their sum, which may be infinite where none of them is.
+        return torch.where(torch.isfinite(found).all(), 0.0, float("nan"))
+
+    def _step_unless(self, skipped: Tensor) -> None:
+        """A step where ``skipped`` is false; else the buffers are as after the last one."""
+        if self.accelerator.scaler is not None:
+            # It looks at the gradients alone, and may be to leave the step out for another reason.
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            torch._foreach_mul_(gradients, torch.where(skipped, float("nan"), 1.0))
+        step_unless(skipped, self.optimizer, self.accelerator)
+        with torch.no_grad():
+            for buffer, kept in zip(self.net.buffers(), self._buffers, strict=True):
+                kept.copy_(torch.where(skipped, kept, buffer))
+                buffer.copy_(kept)
 
     def _remember_buffers(self) -> None:
         """Batch normalization follows what it sees in the forward pass, NaN too."""

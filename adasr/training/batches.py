@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MakePairs = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
-"""(GT crops (N, 3, H, W), generator) -> (LQ, GT); the degradation."""
+MakePairs = Callable[[Tensor, torch.Generator], tuple[Tensor, ...]]
+"""(GT crops (N, 3, H, W), generator) -> (LQ, GT) or (LQ, sharpened GT, plain GT); the degradation.
+"""
 
 
 _PATIENCE = 10  # seconds for a thread to end; stuck ones end with the process
@@ -32,6 +33,7 @@ class Pairs:
         skipped: unreadable files and what is wrong with them.
         seconds: what making it took, for loading ("data") and degrading ("degradation").
         ready: when the device has it, where that is not at once.
+        gt_plain: GT before sharpening, where a loss compares with it and ``gt`` is sharpened.
     """
 
     lq: Tensor
@@ -40,6 +42,12 @@ class Pairs:
     skipped: dict[str, str]
     seconds: dict[str, float]
     ready: Any = None
+    gt_plain: Tensor | None = None
+
+    @property
+    def images(self) -> list[Tensor]:
+        """All tensors."""
+        return [image for image in (self.lq, self.gt, self.gt_plain) if image is not None]
 
 
 class PairSource:
@@ -87,8 +95,8 @@ class PairSource:
         if pairs.ready is not None:
             stream = torch.cuda.current_stream()
             stream.wait_event(pairs.ready)
-            pairs.lq.record_stream(stream)
-            pairs.gt.record_stream(stream)
+            for image in pairs.images:
+                image.record_stream(stream)
         return pairs
 
     def _make_all(self) -> Generator[Pairs, None, None]:
@@ -103,13 +111,20 @@ class PairSource:
         begin = time.perf_counter()
         batch = next(batches)
         loaded = time.perf_counter()
-        gt = batch["gt"].to(self.device, non_blocking=True)
+        gt, plain = batch["gt"].to(self.device, non_blocking=True), []
         if self.make_pairs is None:
             lq = batch["lq"].to(self.device, non_blocking=True)
         else:
-            lq, gt = self.make_pairs(gt, generator(*self.key, iteration, part))
+            lq, gt, *plain = self.make_pairs(gt, generator(*self.key, iteration, part))
         seconds = {"data": loaded - begin, "degradation": time.perf_counter() - loaded}
-        return Pairs(lq, gt, list(batch["path"]), dict(batch["skipped"]), seconds)
+        return Pairs(
+            lq,
+            gt,
+            list(batch["path"]),
+            dict(batch["skipped"]),
+            seconds,
+            gt_plain=plain[0] if plain else None,
+        )
 
     def _take_all(self, ahead: int) -> Generator[Pairs, None, None]:
         """What a thread makes; only the time in which nothing is there yet counts."""

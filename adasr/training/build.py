@@ -163,6 +163,44 @@ def align(
     return functools.partial(cast(Any, make_pairs), views=2), alignment
 
 
+def choose_targets(
+    options: Options, degradation: Any, make_pairs: MakePairs | None
+) -> tuple[MakePairs | None, frozenset[str]]:
+    """The losses that compare with the plain GT though the degradation sharpens it.
+
+    Returns:
+        The degradation, which gives both GT if there are any, and their names in the log.
+    """
+    train = options.train
+    wanted = {
+        "l_pix": ("l1_gt_usm", train.l1_gt_usm, train.pixel_opt),
+        "l_percep": ("percep_gt_usm", train.percep_gt_usm, train.perceptual_opt),
+        "l_g_gan": ("gan_gt_usm", train.gan_gt_usm, train.gan_opt),
+    }
+    sharpens, plain = bool(getattr(degradation, "gt_usm", False)), set()
+    for name, (key, sharpened, loss) in wanted.items():
+        if sharpened and not sharpens:
+            fault = OptionError(
+                "there is no sharpened GT.",
+                ("train", key),
+                "Write gt_usm: true in a degradation such as RealESRGAN, or leave this out.",
+            )
+            raise options.source.error([fault])
+        if sharpened is False and sharpens and loss is not None:
+            plain.add(name)
+            if make_pairs is None or "gt_plain" not in inspect.signature(make_pairs).parameters:
+                kind = options.degradation.type if options.degradation else "the degradation"
+                fault = OptionError(
+                    f"{kind} gives no GT but the sharpened one.",
+                    ("train", key),
+                    "Write gt_usm: false in the degradation, or use one of adasr's own.",
+                )
+                raise options.source.error([fault])
+    if plain:
+        make_pairs = functools.partial(cast(Any, make_pairs), gt_plain=True)
+    return make_pairs, frozenset(plain)
+
+
 def make_losses(options: Options) -> dict[str, nn.Module]:
     """The losses that the options ask for, by their names in the log."""
     wanted = {"l_pix": ("pixel_opt", options.train.pixel_opt)}

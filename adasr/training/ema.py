@@ -55,12 +55,25 @@ class EMA:
                 setattr(module, name, nn.Parameter(hollow, requires_grad=False))
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the trained network's weights of this moment in."""
+    def update(self, skipped: Tensor | None = None) -> None:
+        """Take the trained network's weights of this moment in.
+
+        Args:
+            skipped: a boolean on the device: stay as it is where it is true, for a step that was
+                left out. The device is not waited for.
+        """
         averaged, live = ([local(t) for t in held] for held in (self._averaged, self._live))
-        torch._foreach_lerp_(averaged, live, 1.0 - self.decay)
+        if skipped is None:
+            torch._foreach_lerp_(averaged, live, 1.0 - self.decay)
+            for mine, theirs in self._buffers:
+                mine.copy_(theirs)
+            return
+        # The same as above, by a weight that is on the device.
+        way = torch._foreach_sub(live, averaged)
+        torch._foreach_mul_(way, (1.0 - self.decay) * ~skipped)
+        torch._foreach_add_(averaged, way)
         for mine, theirs in self._buffers:
-            mine.copy_(theirs)
+            mine.copy_(torch.where(skipped, mine, theirs))
 
     @torch.no_grad()
     def whole(self, keep: bool = True) -> nn.Module:

@@ -15,15 +15,7 @@ from ..errors import TrainingError
 MAX_NONFINITE = 10
 """Training stops after so many iterations in a row without a finite loss and gradient."""
 
-
-@dataclass
-class _Checked:
-    """A step whose numbers nobody has looked at yet."""
-
-    iteration: int
-    paths: list[str]
-    names: list[str]
-    values: Tensor
+_ADVICE = "Try a smaller train.optim_g.lr, train.grad_clip, or train.precision: fp32."
 
 
 class Streak:
@@ -32,10 +24,11 @@ class Streak:
     Args:
         warn: told about every one.
         place: the experiment's folder, for the last message.
+        advice: what to change, the end of that message.
     """
 
-    def __init__(self, warn: Callable[[str], None], place: object) -> None:
-        self.warn, self.place = warn, place
+    def __init__(self, warn: Callable[[str], None], place: object, advice: str = _ADVICE) -> None:
+        self.warn, self.place, self.advice = warn, place, advice
         self.length = 0
 
     def add(self, iteration: int, what: str) -> None:
@@ -53,23 +46,47 @@ class Streak:
         if self.length >= MAX_NONFINITE:
             raise TrainingError(
                 f"no finite loss for {MAX_NONFINITE} iterations in a row; stopped at iteration "
-                f"{iteration}. The last good checkpoint in {self.place} is untouched. Try a "
-                "smaller learning rate, train.grad_clip, or train.precision: fp32."
+                f"{iteration}. The last good checkpoint in {self.place} is untouched. {self.advice}"
             )
+
+
+@dataclass
+class _Checked:
+    """A step whose numbers nobody has looked at yet.
+
+    Args:
+        streak: that counts it.
+        iteration: it was in.
+        what: names what is not finite, from the numbers.
+        values: (n,) on the device; all finite where the step was done.
+    """
+
+    streak: Streak
+    iteration: int
+    what: Callable[[list[float]], str]
+    values: Tensor
 
 
 class FiniteWatch:
     """Lets the optimizer step only where everything is finite.
 
     On a GPU the optimizer itself leaves the step out, by a number on the device, and the loop hears
-    of it at the next ``tell``: looking at every step would wait for it. Optimizers that cannot do
-    so, and CPUs, which have nothing to wait for, are looked after at once.
+    of it at the next ``tell``: looking at every step would wait for it. Until then nothing on the
+    host knows, so ``skipped`` goes to those who act after the step: the average of the weights
+    stands still, and the discriminator leaves its own step out, as where a CPU looks at once.
+    Optimizers that cannot do so, and CPUs, which have nothing to wait for, are looked after at
+    once. The scaler of fp16 skips steps by itself, for infinite gradients it meets by design, and
+    tells nobody: the average then moves towards weights that have not changed.
 
     Args:
         accelerator: device and processes.
         optimizer: the prepared one.
         warn: told about every step that is left out.
         place: the experiment's folder, for the last message.
+
+    Attributes:
+        skipped: of the last step, a boolean on the device where it is not known on the host
+            whether it was left out; None where it is.
     """
 
     def __init__(
@@ -81,9 +98,8 @@ class FiniteWatch:
     ) -> None:
         self.accelerator, self.optimizer = accelerator, optimizer
         self.streak = Streak(warn, place)
-        self._inner: Any = getattr(optimizer, "optimizer", optimizer)
-        fused = all(group.get("fused") for group in self._inner.param_groups)
-        self.deferred = fused and accelerator.device.type == "cuda"
+        self.deferred = can_defer(accelerator, optimizer)
+        self.skipped: Tensor | None = None
         self._checked: list[_Checked] = []
 
     def step(
@@ -111,9 +127,10 @@ class FiniteWatch:
         watched = values
         if accelerator.num_processes > 1:
             watched = cast(Tensor, accelerator.reduce(values))
-        checked = _Checked(iteration, list(paths), list(named), watched)
+        checked = _Checked(self.streak, iteration, _described(list(named), paths), watched)
         if self.deferred:
-            self._step_where_finite(watched)
+            self.skipped = ~watched.isfinite().all()
+            step_unless(self.skipped, self.optimizer, accelerator)
             self._checked.append(checked)
             return True
         if self._look(checked, watched.tolist()):
@@ -125,6 +142,28 @@ class FiniteWatch:
             scaler.update()  # it was asked to unscale and must end this step too
         return False
 
+    def follow(self, streak: Streak, iteration: int, what: str, values: Tensor | None) -> None:
+        """Count another optimizer's step of the same iteration.
+
+        Args:
+            streak: that counts it.
+            iteration: it was in.
+            what: would not be finite.
+            values: numbers that are finite where the step was done; they are looked at when those
+                of the network's own step are. None where it is known to have been done.
+
+        Raises:
+            TrainingError: as for ``step``.
+        """
+        if values is None:
+            streak.length = 0
+            return
+        checked = _Checked(streak, iteration, lambda _: what, values.reshape(-1))
+        if self.deferred:
+            self._checked.append(checked)
+        else:
+            self._look(checked, checked.values.tolist())
+
     def tell(self) -> None:
         """Look at the steps since the last call; a GPU is waited for here.
 
@@ -132,28 +171,60 @@ class FiniteWatch:
             TrainingError: as for ``step``.
         """
         checked, self._checked = self._checked, []
-        if checked:
-            for step, values in zip(
-                checked, torch.stack([c.values for c in checked]).tolist(), strict=True
-            ):
-                self._look(step, values)
-
-    def _step_where_finite(self, watched: Tensor) -> None:
-        scaler = self.accelerator.scaler
-        if scaler is None:  # a scaler does the same by itself
-            self._inner.found_inf = (~watched.isfinite().all()).float()
-        try:
-            self.optimizer.step()
-        finally:
-            if scaler is None:
-                del self._inner.found_inf
-        self.optimizer.zero_grad(set_to_none=True)
+        if not checked:
+            return
+        counts = [len(step.values) for step in checked]
+        numbers = torch.cat([step.values for step in checked]).cpu().split(counts)
+        left_out = -1
+        for step, values in zip(checked, numbers, strict=True):
+            if step.iteration == left_out:
+                continue  # with the network's step, for which it is not to blame
+            if not self._look(step, values.tolist()) and step.streak is self.streak:
+                left_out = step.iteration
 
     def _look(self, checked: _Checked, values: list[float]) -> bool:
         if all(abs(value) < float("inf") for value in values):  # False for NaN too
-            self.streak.length = 0
+            checked.streak.length = 0
             return True
-        found = ", ".join(f"{k} = {v:g}" for k, v in zip(checked.names, values, strict=True))
-        files = ", ".join(checked.paths[:4]) + (" ..." if len(checked.paths) > 4 else "")
-        self.streak.add(checked.iteration, f"loss or gradient ({found}; batch: {files})")
+        checked.streak.add(checked.iteration, checked.what(values))
         return False
+
+
+def can_defer(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether to look is to wait, and the optimizer can leave a step out by itself."""
+    groups = _inner(optimizer).param_groups
+    return accelerator.device.type == "cuda" and all(group.get("fused") for group in groups)
+
+
+def step_unless(
+    skipped: Tensor, optimizer: torch.optim.Optimizer, accelerator: Accelerator
+) -> None:
+    """A step of a fused optimizer where ``skipped``, a boolean on its device, is false.
+
+    The gradients are gone afterwards. With fp16 the scaler decides, which sees the same NaN.
+    """
+    inner = _inner(optimizer)
+    if accelerator.scaler is None:
+        inner.found_inf = skipped.float()
+    try:
+        optimizer.step()
+    finally:
+        if accelerator.scaler is None:
+            del inner.found_inf
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _inner(optimizer: torch.optim.Optimizer) -> Any:
+    """The optimizer itself, without what accelerate puts around it."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def _described(names: Sequence[str], paths: Sequence[str]) -> Callable[[list[float]], str]:
+    """Loss and gradient by name and the files they came from, for messages."""
+    files = ", ".join(paths[:4]) + (" ..." if len(paths) > 4 else "")
+
+    def describe(values: list[float]) -> str:
+        found = ", ".join(f"{name} = {v:g}" for name, v in zip(names, values, strict=True))
+        return f"loss or gradient ({found}; batch: {files})"
+
+    return describe

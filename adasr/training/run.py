@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
+from torch import nn
 
 from ..errors import OptionError, TrainingError
 from ..files import write_text
@@ -21,9 +22,11 @@ from ..registry import (
     OPTIMIZER_REGISTRY,
 )
 from ..weights import build_network, load_into
+from .agreement import PATIENCE
 from .backends import set_backends
 from .build import (
     align,
+    choose_targets,
     make_degradation,
     make_loader,
     make_losses,
@@ -50,14 +53,14 @@ from .precision import resolve_precision
 from .processes import accelerate_unsharded, launched_sharding
 from .settings import TrainingResult, TrainSettings
 from .sharding import Sharding
-from .trainer import Trainer
-
-# How long processes wait for each other; the first one validates and saves alone.
-_PATIENCE = datetime.timedelta(hours=4)
+from .trainer import Trainer, Validate
 
 
 def run_training(
-    options: Options, auto_resume: bool = False, quiet: bool = False
+    options: Options,
+    auto_resume: bool = False,
+    quiet: bool = False,
+    notes: Sequence[str] = (),
 ) -> TrainingResult:
     """Train as ``options`` say; the results stand in ``experiments_root/name``.
 
@@ -67,6 +70,7 @@ def run_training(
             Without it (and without ``path.resume_state``) an experiment that is there already is
             renamed, never overwritten.
         quiet: nothing on the console.
+        notes: lines for ``train.log`` that the console has shown.
 
     Raises:
         OptionError: an option that only shows to be wrong when its part is built.
@@ -78,7 +82,7 @@ def run_training(
     cpu = not torch.accelerator.is_available()
     sharding = launched_sharding()
     with accelerate_unsharded():
-        device = PartialState(cpu=cpu, timeout=_PATIENCE).device
+        device = PartialState(cpu=cpu, timeout=PATIENCE).device
     assert device is not None
     with options.at("train"):
         precision = resolve_precision(options.train.precision, device)
@@ -102,7 +106,7 @@ def run_training(
             options.logger.wandb,
             quiet,
         ) as log:
-            for line in options.source.notes:  # the command line has printed them
+            for line in (*options.source.notes, *notes):  # the command line has printed them
                 log.note(line)
             trainer = make_trainer(options, accelerator, folder, log, resumed, sharding)
             log.begin()
@@ -144,6 +148,7 @@ def make_trainer(
     degradation = make_degradation(options)
     training_set = make_training_set(options, degradation)
     make_pairs, alignment = align(options, net, pairs_of(degradation, training_set))
+    make_pairs, plain_gt = choose_targets(options, degradation, make_pairs)
     done = resumed["iteration"] if resumed else 0
     drawn = resumed.get("drawn") if resumed else None
     loader = make_loader(options, training_set, accelerator, done, drawn)
@@ -160,12 +165,13 @@ def make_trainer(
         log,
         ema_decay=train.ema_decay,
         make_pairs=make_pairs,
+        plain_gt=plain_gt,
         alignment=alignment,
         adversary=make_adversary(options, accelerator, fresh=resumed is None),
         sites=sites,
         annealing=annealing,
         schedule=make_schedule(options),
-        validate=make_validator(options, folder, log),
+        validate=_validator(options, folder, log),
         compile_mode=_compile_mode(train.compile),
         checkpointing=train.checkpoint_activations,
         sharding=sharding,
@@ -190,6 +196,21 @@ def make_trainer(
         f"{len(getattr(training_set, 'files', training_set))} images"
     )
     return trainer
+
+
+def _validator(options: Options, folder: Path, log: TrainingLog) -> Validate | None:
+    """What scores the network, in the first process; whether there is any it decides for all.
+
+    Processes that validate wait for each other, and on another machine a metric's weights may be
+    missing.
+    """
+    own = make_validator(options, folder, log)
+    (there,) = broadcast_object_list([own is not None])
+    return (own or _elsewhere) if there else None
+
+
+def _elsewhere(network: nn.Module, iteration: int) -> tuple[dict[str, float], float]:
+    raise AssertionError("the first process alone scores")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,8 @@ from ..losses.alignment import FeatureAlignment
 from ..regularizers.schedules import LayerwiseAnnealing
 from ..regularizers.sites import Site
 from ..regularizers.tap import FeatureTap
-from .adversarial import SKIPPED, Adversary
+from .adversarial import CHECKED, DISCRIMINATOR_ADVICE, Adversary
+from .agreement import SignalAgreement
 from .batches import MakePairs, Pairs, PairSource
 from .ema import EMA
 from .finite import FiniteWatch, Streak
@@ -31,8 +32,6 @@ from .saving import Saver
 from .settings import TrainingResult, TrainSettings
 from .sharding import Sharding, shard, whole, without_reduction
 from .signals import Interrupted, StopRequest
-
-_AGREE_EVERY = 10  # iterations in which several processes with GPUs ask each other to stop
 
 Validate = Callable[[nn.Module, int], tuple[dict[str, float], float]]
 """(network, iteration) -> scores, and the one number (higher is better) that ranks the weights."""
@@ -53,6 +52,8 @@ class Trainer:
         log: where it tells what happens.
         ema_decay: decay of the averaged weights, which are validated and saved.
         make_pairs: the degradation; None when the batches hold LQ.
+        plain_gt: losses (``l_g_gan``: the discriminator) that compare with GT before sharpening;
+            ``make_pairs`` then gives both.
         alignment: a loss on the features of the two halves of the pairs; ``make_pairs`` then gives
             two degradations of every image, all first ones before all second ones.
         adversary: the discriminator's side of an adversarial training.
@@ -80,6 +81,7 @@ class Trainer:
         *,
         ema_decay: float = 0.999,
         make_pairs: MakePairs | None = None,
+        plain_gt: Collection[str] = (),
         alignment: FeatureAlignment | None = None,
         adversary: Adversary | None = None,
         sites: Sequence[Site] = (),
@@ -95,6 +97,7 @@ class Trainer:
         self.accelerator, self.settings, self.log = accelerator, settings, log
         self.make_pairs, self.sites, self.annealing = make_pairs, sites, annealing
         self.schedule, self.validate, self.metadata = schedule, validate, dict(metadata or {})
+        self.plain_gt = plain_gt
         self.ema = EMA(net, ema_decay)
         self.alignment, self.adversary = alignment, adversary
         # After the copy for the average, which nobody needs to look into.
@@ -114,10 +117,11 @@ class Trainer:
         self.parameters = [p for p in net.parameters() if p.requires_grad]
         self.model.train()
         self.watch = FiniteWatch(accelerator, self.optimizer, log.warn, folder)
+        self.agree = SignalAgreement(accelerator)
         self.result, self.meter = TrainingResult(0), Meter()
         self.memory = MemoryMeter(accelerator.device)
         self.best: float | None = None
-        self.unjudged = Streak(log.warn, folder)
+        self.unjudged = Streak(log.warn, folder, DISCRIMINATOR_ADVICE)
         self.validation_due = False
         self.drawn = getattr(getattr(loader, "batch_sampler", None), "drawn", 0)
         self.saver = Saver(
@@ -154,7 +158,7 @@ class Trainer:
                     self._report(iteration, losses)
                 if self.validate is not None and (last or iteration % settings.val_freq == 0):
                     self._validate(iteration, stop)
-                stopped_by = self._agreed(stop.signal, iteration)
+                stopped_by = self.agree(stop.signal)
                 if last or stopped_by is not None or iteration % settings.save_freq == 0:
                     self.save()
                 if stopped_by is not None and (not last or self.validation_due):
@@ -227,36 +231,42 @@ class Trainer:
                 if self.tap is not None and not generates:
                     self.tap.clear()
                 if generates:
-                    terms = self._terms(sr, pairs.gt)
+                    terms = self._terms(sr, pairs)
                     accelerator.backward(torch.stack(list(terms.values())).sum() / parts)
                     if self.tap is not None:
                         self.tap.clear()  # features that were computed again
                     for name, value in terms.items():
                         losses[name] = losses.get(name, 0.0) + value.detach() / parts
             if adversary is not None:
-                judged.append((sr.detach(), pairs.gt))
+                judged.append((sr.detach(), self._target(pairs, "l_g_gan")))
         if generates and not self._step(losses, iteration, paths):
             if adversary is not None:
                 adversary.discard()
             return None
+        skipped = self.watch.skipped if generates else None
         if adversary is not None:
-            losses |= adversary.update(judged)
-            if losses.pop(SKIPPED, None) is None:
-                self.unjudged.length = 0
-            else:
-                self.unjudged.add(iteration, "the discriminator's loss or gradient (train.optim_d)")
-        self.ema.update()
+            losses |= adversary.update(judged, skipped)
+            what = "the discriminator's loss or gradient (train.optim_d)"
+            self.watch.follow(self.unjudged, iteration, what, losses.pop(CHECKED, None))
+        self.ema.update(skipped)
         return losses
 
-    def _terms(self, sr: Tensor, gt: Tensor) -> dict[str, Tensor]:
+    def _terms(self, sr: Tensor, pairs: Pairs) -> dict[str, Tensor]:
         """What the network descends on: numbers that are added."""
-        terms = {name: scalar(loss(sr, gt)) for name, loss in self.losses.items()}
+        terms = {
+            name: scalar(loss(sr, self._target(pairs, name))) for name, loss in self.losses.items()
+        }
         if self.alignment is not None and self.tap is not None:
             aligned = self.alignment(self.tap.take().float())
             terms |= {f"l_align_{name}": term for name, term in aligned.items()}
         if self.adversary is not None:
-            terms |= self.adversary.generator_loss(sr, gt)
+            terms |= self.adversary.generator_loss(sr, self._target(pairs, "l_g_gan"))
         return terms
+
+    def _target(self, pairs: Pairs, name: str) -> Tensor:
+        """The GT that a loss compares with."""
+        plain = pairs.gt_plain if name in self.plain_gt else None
+        return pairs.gt if plain is None else plain
 
     def _step(self, losses: Mapping[str, Tensor], iteration: int, paths: list[str]) -> bool:
         """Clip and step where all is finite; False where the step is known to be left out."""
@@ -285,16 +295,6 @@ class Trainer:
             if path not in told:
                 self.log.warn(f"skipped {path}: {problem}")
         self.result.skipped_files.update(skipped)
-
-    def _agreed(self, signal: int | None, iteration: int) -> int | None:
-        """The signal that any process got: all stop after the same iteration, or none would."""
-        if self.accelerator.num_processes == 1:
-            return signal
-        device = self.accelerator.device
-        if device.type != "cpu" and iteration % _AGREE_EVERY:
-            return None  # to ask is to wait for the device
-        own = torch.tensor([signal or 0], device=device)
-        return int(cast(Tensor, self.accelerator.gather(own)).max()) or None
 
     def _set_learning_rate(self, iteration: int) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):

@@ -56,6 +56,23 @@ def test_train_builds_what_is_missing(recipe: Recipe, own_images, tmp_path, caps
     assert main(["train", "-opt", str(recipe(datasets=datasets, train=SHORT))]) == 0
     assert len(list(place.glob("gt-*.adasr"))) == 1
     assert "cache: 5 images, 0." in capsys.readouterr().out
+    assert "cache: 5 images, 0." in (tmp_path / "experiments/run/train.log").read_text()
+
+
+@pytest.mark.parametrize("rank", ["LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"])
+def test_of_several_processes_on_a_machine_the_first_builds(
+    recipe: Recipe, own_images, tmp_path, capsys, monkeypatch, rank: str
+):
+    """Where another one did, nobody would see how far it is."""
+    place = tmp_path / "fast"
+    file = recipe(datasets=train_set(own_images, cache="disk", cache_dir=str(place)))
+    monkeypatch.setenv(rank, "1")
+    assert main(["cache", "-opt", str(file)]) == 0
+    assert not capsys.readouterr().out and not place.exists()
+    monkeypatch.setenv(rank, "0")  # of any machine: each may have a disk of its own
+    monkeypatch.setenv("RANK", "4")
+    assert main(["cache", "-opt", str(file)]) == 0
+    assert "cache: 5 images, 0." in capsys.readouterr().out
 
 
 def test_nothing_to_build(recipe: Recipe, own_images, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections import Counter
 from itertools import islice
@@ -127,6 +128,30 @@ def test_workers_start_after_opencv_has_used_threads(dataset):
     cv2.GaussianBlur(deep.astype(np.float32), (0, 0), 3)
     torch.randn(300, 300) @ torch.randn(300, 300)
     assert same(batches(dataset, num_workers=0), batches(dataset, num_workers=2))
+
+
+def test_ranks_share_the_batches_of_one(dataset):
+    """Each rank has its part of a larger batch, and another number of ranks goes on after it."""
+    whole = list(islice(train_loader(dataset, 4, 0, seed=9), 3))
+    ranks = [batches_of_two(dataset, rank=rank, world_size=2) for rank in (0, 1)]
+    for batch, parts in zip(whole, zip(*ranks, strict=True), strict=True):
+        assert torch.equal(batch["gt"], torch.cat([part["gt"] for part in parts]))
+        assert batch["path"] == [path for part in parts for path in part["path"]]
+    alone = batches_of_two(dataset, start_iter=2, drawn=8)
+    assert torch.equal(torch.cat([batch["gt"] for batch in alone[:2]]), whole[2]["gt"])
+
+
+def batches_of_two(dataset, **options):
+    return list(islice(train_loader(dataset, 2, 1, seed=9, **options), 3))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loader_that_is_gone_through_again_begins_again(dataset, num_workers):
+    """Letting go of the first batches, in the middle, ends their workers."""
+    loader = train_loader(dataset, 3, num_workers, seed=9)
+    first = list(islice(loader, 2))
+    assert same(first, list(islice(loader, 2)))
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow

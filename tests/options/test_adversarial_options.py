@@ -55,6 +55,7 @@ def test_they_are_written_out_and_read_again(load: Load, train_yaml: str, tmp_pa
             ("train.optim_d={type: Adam}",),
             "train.optim_d: there is no discriminator. Add e.g. network_d:",
         ),
+        (("train.gan_gt_usm=false",), "train.gan_gt_usm: there is no discriminator."),
         (("path.pretrain_network_d=d.pth",), "path.pretrain_network_d: there is no discriminator."),
         (
             ("train.pixel_opt={type: GANLoss}",),
@@ -144,28 +145,25 @@ def test_an_optimizer_has_the_defaults_of_its_project() -> None:
     assert optimizer is not None and optimizer.arguments["betas"] == (0.9, 0.999)
 
 
-@pytest.mark.parametrize(
-    ("flags", "gt_usm", "words"),
-    [
-        ((True, True, True), True, "-> degradation.gt_usm: true."),
-        ((True, True, False), True, "so the discriminator gets the sharpened one too, not the"),
-        (
-            (True, False, False),
-            True,
-            "so train.perceptual_opt and the discriminator get the sharpened one too",
-        ),
-        ((False, False, True), False, "so the discriminator gets the plain one too"),
-        ((False, False, False), False, "LQ is made of the plain GT as well, there of the sharp"),
-    ],
-)
-def test_there_is_one_gt(flags: tuple[bool, ...], gt_usm: bool, words: str) -> None:
+@pytest.mark.parametrize("flags", [(True, True, False), (False, True, True), (False,) * 3])
+def test_each_loss_has_the_gt_of_real_esrgan(flags: tuple[bool, ...]) -> None:
     names = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
     overrides = [f"{name}={flag}" for name, flag in zip(names, flags, strict=True)]
     o = foreign("realesrgan_x4plus", *overrides)
+    assert (o.train.l1_gt_usm, o.train.percep_gt_usm, o.train.gan_gt_usm) == flags
     assert o.degradation is not None
-    assert o.degradation.arguments["gt_usm"] == gt_usm
-    assert words in told("realesrgan_x4plus", *overrides)
+    assert o.degradation.arguments.get("gt_usm", True)  # LQ is made of the sharpened GT anyway
+    assert f"{', '.join(names)} -> train" in told("realesrgan_x4plus", *overrides)
+
+
+def test_only_the_word_false_means_plain_gt() -> None:
+    o = foreign("realesrgan_x4plus", "l1_gt_usm=~", "gan_gt_usm=0")
+    assert (o.train.l1_gt_usm, o.train.gan_gt_usm) == (True, True)
+
+
+def test_a_degradation_of_one_s_own_keeps_its_gt() -> None:
     own = "degradation={type: RealESRGANFirstOrder}"
+    assert foreign("realesrgan_x4plus", own).train.gan_gt_usm is None
     assert "gan_gt_usm (the file's own degradation" in told("realesrgan_x4plus", own).replace(
         "l1_gt_usm, percep_gt_usm, ", ""
     )

@@ -13,9 +13,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adasr.registry import DISCRIMINATOR_REGISTRY, LOSS_REGISTRY, OPTIMIZER_REGISTRY
-from adasr.training.adversarial import SKIPPED, Adversary
+from adasr.training.adversarial import CHECKED, Adversary
 from adasr.weights import build_network
 
 WEIGHT = 0.1
@@ -59,7 +60,9 @@ def states_equal(one: Any, other: Any) -> bool:
     return one == other
 
 
-def basicsr_model(kind: str, net_g: nn.Module, net_d: nn.Module) -> Any:
+def basicsr_model(
+    kind: str, net_g: nn.Module, net_d: nn.Module, sharpened: tuple[bool, ...] = (False,) * 3
+) -> Any:
     """One of BasicSR's models around our weights; its option files and loaders are left out."""
     from basicsr.losses.gan_loss import GANLoss
     from basicsr.models.esrgan_model import ESRGANModel
@@ -68,7 +71,8 @@ def basicsr_model(kind: str, net_g: nn.Module, net_d: nn.Module) -> Any:
 
     models = {m.__name__: m for m in (SRGANModel, ESRGANModel, RealESRGANModel)}
     model = object.__new__(models[kind])
-    flags = {f"{name}_gt_usm": False for name in ("l1", "percep", "gan")}
+    names = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    flags = dict(zip(names, sharpened, strict=True))
     vars(model).update(
         opt={"dist": False, **flags},
         net_g=net_g,
@@ -197,10 +201,51 @@ def test_a_step_that_is_not_finite_changes_nothing(
     (sr if bad == "sr" else gt)[0, 0, 0, 0] = float("nan")
     ours.generator_loss(sr)
     values = ours.update([pair(2, side), (sr, gt)])
-    assert values[SKIPPED] == 1
+    assert not torch.isfinite(values[CHECKED])
     assert not torch.isfinite(values["l_d_fake" if bad == "sr" else "l_d_real"])
     assert states_equal(ours.state_dict(), before)
-    assert SKIPPED not in ours.update([pair(2, side)])
+    assert CHECKED not in ours.update([pair(2, side)])
+
+
+@pytest.mark.parametrize("name", ["UNetDiscriminatorSN", "VGGStyleDiscriminator"])
+@pytest.mark.parametrize("reason", ["sr", "gt", "generator"])
+def test_a_gpu_is_not_waited_for(
+    name: str, reason: str, accelerator: Accelerator, never_waits: TorchDispatchMode
+) -> None:
+    """Deferred steps change the same bits as those that are looked at, and nothing if left out."""
+    at_once, later = (adversary(accelerator, discriminator(name)) for _ in range(2))
+    later.load_state_dict(at_once.state_dict())
+    assert not later.deferred  # on a CPU
+    later.deferred = True
+    side = 32 if name.startswith("UNet") else 128
+    good, bad = pair(0, side), pair(1, side)
+    if reason != "generator":
+        (bad[0] if reason == "sr" else bad[1])[0, 0, 0, 0] = float("nan")
+    expected = at_once.update([good])
+    with never_waits:
+        values = later.update([good], torch.tensor(False))
+    assert torch.isfinite(values.pop(CHECKED))
+    assert states_equal(values, expected)
+    assert states_equal(later.state_dict(), at_once.state_dict())
+    with never_waits:
+        later.generator_loss(bad[0])
+        values = later.update([good, bad], torch.tensor(reason == "generator"))
+    # The network's own step is told about elsewhere, and this one is not to blame.
+    assert bool(torch.isfinite(values[CHECKED])) == (reason == "generator")
+    assert states_equal(later.state_dict(), at_once.state_dict())
+    for ours in (at_once, later):
+        ours.generator_loss(good[0])
+        ours.update([good])
+    assert states_equal(later.state_dict(), at_once.state_dict())
+
+
+def test_a_generator_s_step_that_is_left_out_may_be_known_at_once(
+    accelerator: Accelerator,
+) -> None:
+    ours = adversary(accelerator, discriminator())
+    before = copy.deepcopy(ours.state_dict())
+    assert CHECKED not in ours.update([pair(0)], torch.tensor(True))
+    assert states_equal(ours.state_dict(), before)
 
 
 def test_an_iteration_that_is_left_out_leaves_no_trace(accelerator: Accelerator) -> None:

@@ -15,7 +15,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from adasr.registry import DISCRIMINATOR_REGISTRY, LOSS_REGISTRY, OPTIMIZER_REGISTRY
-from adasr.training.adversarial import SKIPPED, Adversary
+from adasr.training.adversarial import CHECKED, Adversary
 
 NAN_AT = 3  # the step in which one process alone gets a NaN
 
@@ -43,7 +43,7 @@ def trained(accelerator: Accelerator, relativistic: bool, ranks: list[int]) -> d
             adversary.generator_loss(sr.requires_grad_(), gt)["l_g_gan"].backward()
             assert sr.grad is not None
             pairs.append((sr, gt))
-        skipped.append(SKIPPED in adversary.update(pairs))
+        skipped.append(CHECKED in adversary.update(pairs))
     return {"skipped": skipped, "network": dict(net.state_dict())}
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from adasr.errors import TrainingError
+from adasr.losses.gan import GANLoss
 from adasr.options import Options
+from adasr.training.batches import Pairs
 from adasr.training.checkpoint import load_state
-from adasr.training.log import read_metrics
-from adasr.training.run import run_training
+from adasr.training.log import TrainingLog, read_metrics
+from adasr.training.run import make_trainer, run_training
 
 NET_D = {"type": "UNetDiscriminatorSN", "num_feat": 4}
 MakeOptions = Callable[..., Options]
@@ -66,6 +72,52 @@ def test_the_losses_of_both_sides_are_logged(options: MakeOptions) -> None:
     train = [line for line in read_metrics(folder_of(made)) if line["kind"] == "train"]
     sides = {"l_pix", "l_g_gan", "l_d_real", "l_d_fake", "out_d_real", "out_d_fake"}
     assert all(sides <= {*line, *line.get("losses", {})} for line in train)
+
+
+def test_no_iteration_waits_for_a_gpu(
+    options: MakeOptions, tmp_path: Path, never_waits: TorchDispatchMode
+) -> None:
+    """And ends as where every step is looked at; what was left out is told with the next line."""
+    ends, told = [], []
+    for deferred in (False, True):
+        accelerator = Accelerator(cpu=True, mixed_precision="no")
+        log = TrainingLog(tmp_path / f"{deferred}", 6, tensorboard=False, quiet=True)
+        trainer = make_trainer(gan(options), accelerator, tmp_path / f"{deferred}", log)
+        assert trainer.adversary is not None
+        trainer.watch.deferred = trainer.adversary.deferred = deferred
+        random = torch.Generator().manual_seed(1)
+        warned: list[str] = []
+        trainer.watch.streak.warn = trainer.unjudged.warn = warned.append
+        torch.manual_seed(2)
+        for iteration in range(1, 7):
+            lq, gt = (torch.rand(2, 3, s, s, generator=random) for s in (16, 32))
+            if iteration == 3:
+                lq[0, 0, 0, 0] = float("nan")
+            source: Any = iter([Pairs(lq, gt, ["x.png"], {}, {"data": 0.0, "degradation": 0.0})])
+            with never_waits if deferred else contextlib.nullcontext():
+                trainer.iterate(source, iteration)
+        trainer.watch.tell()
+        ends.append((trainer.net, trainer.adversary.net, trainer.ema.network))
+        told.append(warned)
+    assert told[0] == told[1]
+    assert len(told[0]) == 1 and "iteration 3: loss or gradient (l_pix = nan" in told[0][0]
+    for at_once, later in zip(*ends, strict=True):
+        for key, value in at_once.state_dict().items():
+            torch.testing.assert_close(later.state_dict()[key], value, rtol=1e-6, atol=1e-7)
+
+
+def test_a_discriminator_that_fails_is_told_with_its_own_options(
+    options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = GANLoss._loss
+
+    def fails(self: GANLoss, pred: torch.Tensor, real: bool, is_disc: bool) -> torch.Tensor:
+        return loss(self, pred, real, is_disc) * (float("nan") if is_disc else 1.0)
+
+    monkeypatch.setattr(GANLoss, "_loss", fails)
+    with pytest.raises(TrainingError, match=r"train\.optim_d\.lr.*train\.gan_opt") as caught:
+        run_training(gan(options, train={"total_iter": 12}))
+    assert "optim_g" not in str(caught.value) and "grad_clip" not in str(caught.value)
 
 
 def test_it_starts_from_the_first_stage(options: MakeOptions) -> None:

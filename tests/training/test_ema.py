@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adasr.errors import OptionError
 from adasr.regularizers.adaptive_dropout import AdaptiveDropout
@@ -55,3 +58,24 @@ def test_decay_zero_follows_exactly() -> None:
 def test_decay_out_of_range() -> None:
     with pytest.raises(OptionError, match="ema_decay"):
         EMA(make_net(), 1.0)
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.0])
+def test_it_stands_still_for_a_step_that_only_the_device_knows_to_be_left_out(
+    decay: float, never_waits: TorchDispatchMode
+) -> None:
+    net = make_net()
+    plain, told = EMA(net, decay), EMA(net, decay)
+    net(torch.randn(2, 3, 8, 8))
+    with torch.no_grad():
+        net[0].weight.add_(1.0)
+    before = copy.deepcopy(told.network.state_dict())
+    with never_waits:
+        told.update(torch.tensor(True))
+    for key, value in told.network.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    plain.update()
+    with never_waits:
+        told.update(torch.tensor(False))
+    for key, value in told.network.state_dict().items():
+        torch.testing.assert_close(value, plain.network.state_dict()[key], rtol=1e-6, atol=1e-7)

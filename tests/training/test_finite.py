@@ -8,9 +8,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adasr.errors import TrainingError
-from adasr.training.finite import MAX_NONFINITE, FiniteWatch
+from adasr.training.finite import MAX_NONFINITE, FiniteWatch, Streak
 
 
 def _watch(net: nn.Module, told: list[str], deferred: bool) -> FiniteWatch:
@@ -59,3 +60,39 @@ def test_too_many_in_a_row_end_the_training(deferred):
     with pytest.raises(TrainingError, match="runs/x is untouched"):
         _steps(net, watch, [float("nan")])
         watch.tell()
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_another_optimizer_s_steps_are_counted_by_themselves(deferred: bool) -> None:
+    told: list[str] = []
+    net = nn.Linear(2, 1)
+    watch = _watch(net, told, deferred)
+    other = Streak(told.append, "runs/x", "Change the other.")
+    bad, good = torch.tensor(float("nan")), torch.tensor(0.0)
+    for iteration, (own, followed) in enumerate([(1.0, bad), (1.0, bad), (2.0, good), (2.0, bad)]):
+        _steps(net, watch, [own])
+        watch.follow(other, iteration, "the other loss", followed)
+    watch.tell()
+    assert len(told) == 3 and all("the other loss is not finite" in line for line in told)
+    assert (other.length, watch.streak.length) == (1, 0)
+    watch.follow(other, 5, "the other loss", None)
+    assert other.length == 0
+    with pytest.raises(TrainingError, match=r"untouched\. Change the other\.$"):
+        for iteration in range(MAX_NONFINITE):
+            watch.follow(other, iteration, "the other loss", bad)
+        watch.tell()
+
+
+def test_a_step_left_out_with_the_network_s_is_not_told_of(never_waits: TorchDispatchMode) -> None:
+    told: list[str] = []
+    net = nn.Linear(2, 1)
+    watch = _watch(net, told, True)
+    other = Streak(told.append, "runs/x")
+    other.length = 3
+    with never_waits:
+        _steps(net, watch, [float("nan")])
+        watch.follow(other, 1, "the other loss", torch.tensor(float("nan")))
+    assert watch.skipped is not None and bool(watch.skipped)
+    watch.tell()
+    assert len(told) == 1 and "l_pix = nan" in told[0]
+    assert other.length == 3

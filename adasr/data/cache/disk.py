@@ -116,7 +116,7 @@ class DiskCache:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                tell(f"cache: another run builds {self.path}; waiting for it")
+                tell(f"cache: another process builds {self.path}; waiting for it")
                 lock.acquire()
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error

@@ -25,7 +25,8 @@ def make_pairs(
     gt_usm: bool,
     lq_size: tuple[int, int],
     views: int = 1,
-) -> tuple[Tensor, Tensor]:
+    gt_plain: bool = False,
+) -> tuple[Tensor, ...]:
     """Degrade whole frames and cut a pair of crops out of each.
 
     Frames are degraded whole: a draw may reach 160 pixels of the GT to each side of a crop, and
@@ -40,19 +41,25 @@ def make_pairs(
         gt_usm: sharpen the frames first; LQ and GT are made of the sharpened ones.
         lq_size: (height, width) of the LQ crops.
         views: how often every frame is degraded; the crops lie at the same place.
+        gt_plain: give crops of the frames before sharpening as well.
 
     Returns:
         lq (views * N, 3, *lq_size) of whole 8-bit levels in [0, 1], all of one view after those of
-        the other, and gt (views * N, 3, ...) of ``scale`` times their size, repeated alike.
+        the other, and gt (views * N, 3, ...) of ``scale`` times their size, repeated alike; with
+        ``gt_plain`` the same without sharpening as the third.
     """
     generator = on_device(generator, frames.device)
     with full_precision(frames.device):
-        frames = _in_range(frames)
-        frames = usm_sharp(frames) if gt_usm else frames
+        plain = _in_range(frames)
+        frames = usm_sharp(plain) if gt_usm else plain
         places = _draw_corners(frames, lq_size, scale, generator)
         lq = [crop(degrade(frames, generator), places, lq_size) for _ in range(views)]
-        gt = crop(frames, places * scale, (lq_size[0] * scale, lq_size[1] * scale))
-        return (torch.cat(lq) * 255).round().clamp(0, 255) / 255, gt.repeat(views, 1, 1, 1)
+        size = lq_size[0] * scale, lq_size[1] * scale
+        targets = [
+            crop(images, places * scale, size).repeat(views, 1, 1, 1)
+            for images in ((frames, plain) if gt_plain else (frames,))
+        ]
+        return (torch.cat(lq) * 255).round().clamp(0, 255) / 255, *targets
 
 
 def on_device(generator: Generator, device: torch.device) -> Generator:

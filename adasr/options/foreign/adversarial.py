@@ -20,11 +20,6 @@ _PARTS = (
     ("train", "ldl_opt"),
 )
 _TARGETS = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
-_WHO = {
-    "l1_gt_usm": "train.pixel_opt",
-    "percep_gt_usm": "train.perceptual_opt",
-    "gan_gt_usm": "the discriminator",
-}
 
 
 def take_adversary(draft: Draft) -> None:
@@ -63,42 +58,22 @@ def _take_relativistic(draft: Draft) -> None:
 
 
 def take_targets(draft: Draft) -> None:
-    """Which losses compare with sharpened GT; here all compare with the same, after ``gt_usm``."""
+    """Which losses compare with sharpened GT. LQ is made of it in any case."""
     given = [target for target in _TARGETS if draft.has(target)]
-    # There only the word false switches it off.
-    sharpened = {target: draft.get(target) is not False for target in _TARGETS}
-    for target in given:
-        draft.pop(target)
     if not given:
         return
-    names = ", ".join(f"{target}: {_word(sharpened[target])}" for target in given)
     if draft.get("degradation") is None:
-        draft.report.note(f"{names}: the GT of pairs is taken as it is here, never sharpened.")
+        told = ", ".join(f"{target}: {_word(draft.pop(target))}" for target in given)
+        draft.report.note(f"{told}: the GT of pairs is taken as it is here, never sharpened.")
     elif draft.get("degradation", "type") != _DEGRADATION or draft.has("degradation", "gt_usm"):
         for target in given:
-            draft.report.unneeded((target,), "the file's own degradation is taken")
+            draft.unneeded((target,), "the file's own degradation is taken")
     else:
-        chosen = sharpened["l1_gt_usm"]
-        draft.put(("degradation", "gt_usm"), chosen, ("l1_gt_usm",))
-        told = f"{names} -> degradation.gt_usm: {_word(chosen)}{_difference(sharpened)}"
-        draft.report.note(told)
+        for target in given:
+            if draft.get(target) is not False:  # there only the word false switches it off
+                draft.put((target,), True)
+            draft.move((target,), ("train", target))
 
 
-def _difference(sharpened: dict[str, bool]) -> str:
-    """What is other here than there."""
-    chosen = sharpened["l1_gt_usm"]
-    others = [_WHO[target] for target, on in sharpened.items() if on != chosen]
-    kinds = ("sharpened", "plain") if chosen else ("plain", "sharpened")
-    told = ""
-    if others:
-        told = (
-            f", as l1_gt_usm says: there is one GT here, so {' and '.join(others)} get"
-            f"{'s' if len(others) == 1 else ''} the {kinds[0]} one too, not the {kinds[1]} one"
-        )
-    if not chosen:
-        told += "; LQ is made of the plain GT as well, there of the sharpened one"
-    return f"{told}."
-
-
-def _word(value: bool) -> str:
-    return "true" if value else "false"
+def _word(value: object) -> str:
+    return "false" if value is False else "true"
