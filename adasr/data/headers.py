@@ -103,7 +103,7 @@ def load_heic(path: Path) -> None:
     if "HEIF" in Image.OPEN:
         return
     try:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError:
         hint = "Install it with `pip install pillow-heif`, or save the image as PNG or JPEG."
         raise ImageReadError(path, "is HEIC, whose codec is not installed", hint) from None
