@@ -33,7 +33,7 @@ def decode_with_vips(data: bytes, path: Path) -> np.ndarray:
         hint = f"`pip install pyvips[binary]` makes it readable. {RE_EXPORT}"
         raise ImageReadError(path, "is a TIFF of separate colour planes or deep gray alpha", hint)
     try:
-        image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
+        image = pyvips.Image.new_from_buffer(data, "", fail_on="error", unlimited=True)
         kind = KINDS.get(image.format)
         if kind is None or image.bands > 4:
             problem = f"has {image.bands} channels of type {image.format}"

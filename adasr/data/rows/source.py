@@ -218,7 +218,8 @@ def _open(path: Path) -> Any:
     assert pyvips is not None
     # A source and not a name, in which libvips would look for options in brackets.
     source = pyvips.Source.new_from_file(str(path))
-    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+    settings = {"access": "sequential", "fail_on": "error", "unlimited": True}
+    return pyvips.Image.new_from_source(source, "", **settings)
 
 
 def _check_range(first: int, end: int, start: int, height: int) -> None:
