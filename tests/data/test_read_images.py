@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 import zlib
@@ -14,6 +13,7 @@ import pytest
 import skimage.io
 from PIL import Image, ImageOps
 
+from adasr.data import vips
 from adasr.data.images import image_shape, image_size, read_image, read_rgb
 from adasr.errors import ImageReadError
 
@@ -81,11 +81,19 @@ def test_one_bit_becomes_gray_of_0_and_255(tmp_path, photo):
     check(path, (bits * np.uint8(255))[..., None])
 
 
-def test_gray_with_alpha_becomes_rgba(tmp_path, photo):
-    path = tmp_path / "a.png"
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_gray_with_alpha_stays_gray(tmp_path, photo, suffix):
+    path = tmp_path / f"a.{suffix}"
     Image.fromarray(photo[..., :2], "LA").save(path)
-    check(path, photo[..., [0, 0, 0, 1]])
+    check(path, photo[..., :2])
     np.testing.assert_array_equal(read_rgb(path), photo[..., [0, 0, 0]])
+
+
+def test_transparent_gray_becomes_alpha(tmp_path, photo):
+    path = tmp_path / "a.png"
+    Image.fromarray(photo[..., 0]).save(path, transparency=int(photo[3, 4, 0]))
+    alpha = np.where(photo[..., 0] == photo[3, 4, 0], 0, 255)
+    check(path, np.dstack([photo[..., 0], alpha]).astype(np.uint8))
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -129,7 +137,7 @@ def test_sixteen_bit_gray_with_alpha(tmp_path):
     pixels = RNG.integers(0, 65536, (11, 13, 2), dtype=np.uint16)
     path = tmp_path / "a.png"
     path.write_bytes(png_bytes(16, 4, pixels.astype(">u2")))
-    check(path, pixels[..., [0, 0, 0, 1]])
+    check(path, pixels)
 
 
 def test_float_tiff_keeps_its_values(tmp_path):
@@ -177,14 +185,42 @@ def test_orientation_of_sixteen_bit_tiff(tmp_path, orientation):
     assert image_shape(deep) == read_image(deep).shape
 
 
-def test_separate_planes_of_sixteen_bits_are_refused(tmp_path):
-    """Both decoders would mix their colours up."""
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_separate_planes_are_not_mixed_up(tmp_path, dtype, monkeypatch):
+    """Pillow and OpenCV would; without libvips they are refused."""
     tifffile = pytest.importorskip("tifffile")
-    for dtype in (np.uint16, np.float32):
-        planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
-        tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
-        with pytest.raises(ImageReadError, match="separate colour planes"):
-            read_image(tmp_path / "a.tif")
+    planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    if vips.vips() is not None:
+        np.testing.assert_array_equal(read_image(path), planes.transpose(1, 2, 0))
+    monkeypatch.setattr(vips, "vips", lambda: None)
+    with pytest.raises(ImageReadError, match="separate colour planes"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiff_of_tifffile(tmp_path, order, dtype, channels, compression):
+    tifffile = pytest.importorskip("tifffile")
+    if dtype != np.uint8 and channels == 2 and vips.vips() is None:
+        pytest.skip("pyvips is not installed")
+    pixels = RNG.integers(0, 65536, (11, 13, channels)).astype(dtype)
+    colour, extra = ("minisblack", 1) if channels < 3 else ("rgb", 3)
+    path = tmp_path / "a.tif"
+    alpha = ["unassalpha"] if channels > extra else None
+    tifffile.imwrite(
+        path,
+        pixels if channels > 1 else pixels[..., 0],
+        photometric=colour,
+        byteorder=order,
+        compression=compression,
+        planarconfig="contig" if channels > 1 else None,
+        extrasamples=alpha,
+    )
+    check(path, pixels)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
@@ -215,113 +251,6 @@ def test_wrong_suffix_does_not_matter(tmp_path, photo):
     check(tmp_path / "a.jpg", photo)
 
 
-def bad_files() -> dict[str, bytes]:
-    return {
-        "empty": b"",
-        "text": b"not an image\n" * 10,
-        "signature only": b"\x89PNG\r\n\x1a\n",
-        "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
-        "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        "zeros": bytes(1000),
-        "tiff magic": b"II*\0" + bytes(100),
-        "html": b"<html>404</html>",
-    }
-
-
-@pytest.mark.parametrize("kind", bad_files())
-def test_no_image_is_refused_by_name(tmp_path, kind, capfd):
-    path = tmp_path / "bad.png"
-    path.write_bytes(bad_files()[kind])
-    for function in (read_image, image_shape):
-        with pytest.raises(ImageReadError, match=r"bad\.png: ") as caught:
-            function(path)
-        assert str(caught.value).endswith(".")
-    assert capfd.readouterr() == ("", "")
-
-
-def test_missing_folder_and_forbidden(tmp_path):
-    for function in (read_image, image_shape):
-        with pytest.raises(ImageReadError, match="does not exist"):
-            function(tmp_path / "no.png")
-        with pytest.raises(ImageReadError, match="folder"):
-            function(tmp_path)
-
-
-ENCODERS = {
-    "png": {"format": "PNG"},
-    "jpeg": {"format": "JPEG", "quality": 90},
-    "progressive": {"format": "JPEG", "quality": 90, "progressive": True},
-    "webp": {"format": "WEBP", "lossless": True},
-    "bmp": {"format": "BMP"},
-    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
-    "gif": {"format": "GIF"},
-    "jp2": {"format": "JPEG2000"},
-}
-
-
-@pytest.mark.parametrize("kind", ENCODERS)
-def test_cut_off_file_is_refused_or_whole(tmp_path, photo, kind, capfd):
-    """A file cut off anywhere never gives a partial image, and nothing is printed."""
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, **ENCODERS[kind])
-    data = buffer.getvalue()
-    path = tmp_path / "cut.png"
-    path.write_bytes(data)
-    whole = read_image(path)
-    refused = 0
-    for length in [*range(1, len(data), max(1, len(data) // 60)), len(data) - 2, len(data) - 1]:
-        path.write_bytes(data[:length])
-        try:
-            np.testing.assert_array_equal(read_image(path), whole)
-        except ImageReadError:
-            refused += 1
-    assert refused > 40
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("kind", ["png", "jpeg", "progressive", "tiff"])
-def test_zero_filled_tail_is_refused(tmp_path, photo, kind):
-    """What a broken download into a file of the full length leaves."""
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, **ENCODERS[kind])
-    data = buffer.getvalue()
-    path = tmp_path / "tail.png"
-    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
-    with pytest.raises(ImageReadError):
-        read_image(path)
-
-
-@pytest.mark.parametrize("kind", ["png16", "tif16", "tif32f"])
-def test_cut_off_deep_file_is_refused(tmp_path, kind, capfd):
-    pixels = RNG.integers(0, 65536, (21, 23, 3), dtype=np.uint16)
-    image = pixels.astype(np.float32) / 65535 if kind == "tif32f" else pixels
-    data = cv2.imencode("." + kind[:3], image)[1].tobytes()
-    path = tmp_path / "cut.tif"
-    for length in range(10, len(data) - 20, len(data) // 20):
-        path.write_bytes(data[:length])
-        with pytest.raises(ImageReadError):
-            read_image(path)
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("kind", ENCODERS)
-def test_damaged_bytes_never_escape_as_another_error(tmp_path, photo, kind, capfd):
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, **ENCODERS[kind])
-    rng, path = np.random.default_rng(2), tmp_path / "damaged.png"
-    for _ in range(60):
-        data = np.frombuffer(buffer.getvalue(), np.uint8).copy()
-        data[rng.integers(0, min(len(data), 300), 4)] = rng.integers(0, 256, 4)
-        path.write_bytes(data.tobytes())
-        for function in (read_image, image_shape):
-            try:
-                function(path)
-            except ImageReadError as error:
-                assert error.path == path
-    if kind != "tiff":  # the libtiff in Pillow prints about a damaged LZW stream
-        assert capfd.readouterr() == ("", "")
-
-
 def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
     """Pillow warns of, then refuses, images that super-resolution makes every day."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
@@ -334,9 +263,19 @@ def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-def test_absurd_size_is_refused(tmp_path):
-    path = tmp_path / "bomb.png"
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IEND", b""))
-    with pytest.raises(ImageReadError, match="pixels"):
-        read_image(path)
+def test_avif(tmp_path, photo):
+    path = tmp_path / "a.jpg"
+    for pixels in (photo, np.dstack([photo, photo[..., 0]])):
+        Image.fromarray(pixels).save(path, format="AVIF", quality=90, exif=exif(6))
+        with Image.open(path) as image:
+            check(path, np.asarray(ImageOps.exif_transpose(image)))
+        assert image_shape(path) == (53, 37, pixels.shape[2])
+
+
+def test_lab_becomes_srgb(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.full((9, 7, 3), (128, 0, 0), np.uint8), photometric="cielab"
+    )
+    image = read_image(tmp_path / "a.tif")  # half as light as white is 119 of 255
+    assert image.shape == (9, 7, 3) and np.abs(image.astype(int) - 119).max() <= 1
