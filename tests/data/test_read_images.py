@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -14,7 +16,10 @@ import pytest
 import skimage.io
 from PIL import Image, ImageOps
 
-from adasr.data.images import image_shape, image_size, read_image, read_rgb
+from adasr.data import vips
+from adasr.data.images import image_area, image_shape, image_size, read_image, read_rgb
+from adasr.data.pictures import read_picture
+from adasr.data.rows import open_rows
 from adasr.errors import ImageReadError
 
 RNG = np.random.default_rng(1)
@@ -81,11 +86,19 @@ def test_one_bit_becomes_gray_of_0_and_255(tmp_path, photo):
     check(path, (bits * np.uint8(255))[..., None])
 
 
-def test_gray_with_alpha_becomes_rgba(tmp_path, photo):
-    path = tmp_path / "a.png"
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_gray_with_alpha_stays_gray(tmp_path, photo, suffix):
+    path = tmp_path / f"a.{suffix}"
     Image.fromarray(photo[..., :2], "LA").save(path)
-    check(path, photo[..., [0, 0, 0, 1]])
+    check(path, photo[..., :2])
     np.testing.assert_array_equal(read_rgb(path), photo[..., [0, 0, 0]])
+
+
+def test_transparent_gray_becomes_alpha(tmp_path, photo):
+    path = tmp_path / "a.png"
+    Image.fromarray(photo[..., 0]).save(path, transparency=int(photo[3, 4, 0]))
+    alpha = np.where(photo[..., 0] == photo[3, 4, 0], 0, 255)
+    check(path, np.dstack([photo[..., 0], alpha]).astype(np.uint8))
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -129,7 +142,7 @@ def test_sixteen_bit_gray_with_alpha(tmp_path):
     pixels = RNG.integers(0, 65536, (11, 13, 2), dtype=np.uint16)
     path = tmp_path / "a.png"
     path.write_bytes(png_bytes(16, 4, pixels.astype(">u2")))
-    check(path, pixels[..., [0, 0, 0, 1]])
+    check(path, pixels)
 
 
 def test_float_tiff_keeps_its_values(tmp_path):
@@ -177,14 +190,42 @@ def test_orientation_of_sixteen_bit_tiff(tmp_path, orientation):
     assert image_shape(deep) == read_image(deep).shape
 
 
-def test_separate_planes_of_sixteen_bits_are_refused(tmp_path):
-    """Both decoders would mix their colours up."""
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_separate_planes_are_not_mixed_up(tmp_path, dtype, monkeypatch):
+    """Pillow and OpenCV would; without libvips they are refused."""
     tifffile = pytest.importorskip("tifffile")
-    for dtype in (np.uint16, np.float32):
-        planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
-        tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
-        with pytest.raises(ImageReadError, match="separate colour planes"):
-            read_image(tmp_path / "a.tif")
+    planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    if vips.vips() is not None:
+        np.testing.assert_array_equal(read_image(path), planes.transpose(1, 2, 0))
+    monkeypatch.setattr(vips, "vips", lambda: None)
+    with pytest.raises(ImageReadError, match="separate colour planes"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiff_of_tifffile(tmp_path, order, dtype, channels, compression):
+    tifffile = pytest.importorskip("tifffile")
+    if dtype != np.uint8 and channels == 2 and vips.vips() is None:
+        pytest.skip("pyvips is not installed")
+    pixels = RNG.integers(0, 65536, (11, 13, channels)).astype(dtype)
+    colour, extra = ("minisblack", 1) if channels < 3 else ("rgb", 3)
+    path = tmp_path / "a.tif"
+    alpha = ["unassalpha"] if channels > extra else None
+    tifffile.imwrite(
+        path,
+        pixels if channels > 1 else pixels[..., 0],
+        photometric=colour,
+        byteorder=order,
+        compression=compression,
+        planarconfig="contig" if channels > 1 else None,
+        extrasamples=alpha,
+    )
+    check(path, pixels)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
@@ -334,9 +375,83 @@ def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-def test_absurd_size_is_refused(tmp_path):
-    path = tmp_path / "bomb.png"
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
+def bomb(path: Path, side: int) -> Path:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IEND", b""))
-    with pytest.raises(ImageReadError, match="pixels"):
+    return path
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, image_size, read_picture, open_rows])
+def test_absurd_size_is_refused(tmp_path, function):
+    path = bomb(tmp_path / "bomb.png", 60000)
+    with pytest.raises(ImageReadError, match=r"3600000000 pixels \(60000x60000\).*--max-pixels"):
+        function(path)
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, read_picture, open_rows])
+def test_the_limit_of_pixels_can_be_set(tmp_path, photo, function):
+    path = tmp_path / "a.png"
+    Image.fromarray(photo).save(path)
+    function(path, max_pixels=37 * 53)
+    with pytest.raises(ImageReadError, match="the limit is 1960"):
+        function(path, max_pixels=37 * 53 - 1)
+    deep = tmp_path / "a.tif"
+    cv2.imwrite(str(deep), photo.astype(np.float32))
+    function(deep, max_pixels=37 * 53)
+    with pytest.raises(ImageReadError, match="the limit is 1960"):
+        function(deep, max_pixels=37 * 53 - 1)
+    if function is image_shape:
+        assert function(bomb(tmp_path / "b.png", 60000), max_pixels=None) == (60000, 60000, 3)
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, image_area, read_picture, open_rows])
+def test_devices_and_pipes_are_refused_at_once(tmp_path, function):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("/dev/zero")
+    for path in ("/dev/zero", "/dev/stdin", tmp_path / "pipe.png", tmp_path / "link.png"):
+        if Path(path).is_file():  # standard input may be one
+            continue
+        with pytest.raises(ImageReadError, match="no regular file"):
+            function(path)
+    with pytest.raises(ImageReadError, match="cannot be read"):
+        function("a\0.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ImageReadError, match="is a folder"):
+        function(tmp_path / "folder.png")
+
+
+def test_a_file_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        file.truncate(2**29)
+    monkeypatch.setattr("adasr.data.pictures.free_memory", lambda: 2**28)
+    with pytest.raises(ImageReadError, match=r"does not fit in memory \(0\.5 GiB\)"):
         read_image(path)
+
+
+def test_heic_without_its_codec_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    for function in (read_image, image_shape, open_rows):
+        with pytest.raises(ImageReadError, match="pip install pillow-heif"):
+            function(path)
+
+
+def test_avif(tmp_path, photo):
+    path = tmp_path / "a.jpg"
+    for pixels in (photo, np.dstack([photo, photo[..., 0]])):
+        Image.fromarray(pixels).save(path, format="AVIF", quality=90, exif=exif(6))
+        with Image.open(path) as image:
+            check(path, np.asarray(ImageOps.exif_transpose(image)))
+        assert image_shape(path) == (53, 37, pixels.shape[2])
+
+
+def test_lab_becomes_srgb(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.full((9, 7, 3), (128, 0, 0), np.uint8), photometric="cielab"
+    )
+    image = read_image(tmp_path / "a.tif")  # half as light as white is 119 of 255
+    assert image.shape == (9, 7, 3) and np.abs(image.astype(int) - 119).max() <= 1
