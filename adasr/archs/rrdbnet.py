@@ -19,6 +19,12 @@ def _act(x: torch.Tensor) -> torch.Tensor:
     return F.leaky_relu(x, 0.2)
 
 
+def _lowered(x: torch.Tensor) -> torch.Tensor:
+    """``x`` in the type that autocast computes in, cast once for all convolutions that see it."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
 class ResidualDenseBlock(nn.Module):
     """Five convolutions, each on all features before it, added to the input with factor 0.2."""
 
@@ -33,10 +39,10 @@ class ResidualDenseBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) to the same shape."""
-        features = x
+        features = _lowered(x)
         for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
             features = torch.cat((features, _act(convolution(features))), 1)
-        return x + RESIDUAL_SCALE * self.conv5(features)
+        return x.add(self.conv5(features), alpha=RESIDUAL_SCALE)
 
 
 class RRDB(nn.Module):
@@ -50,7 +56,7 @@ class RRDB(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) to the same shape."""
-        return x + RESIDUAL_SCALE * self.rdb3(self.rdb2(self.rdb1(x)))
+        return x.add(self.rdb3(self.rdb2(self.rdb1(x))), alpha=RESIDUAL_SCALE)
 
 
 @ARCH_REGISTRY.register()
@@ -93,6 +99,7 @@ class RRDBNet(nn.Module):
         self.num_in_ch, self.upscale = num_in_ch, upscale
         self.size_multiple = UNSHUFFLE[upscale]
         self.default_sites = ("body.*.rdb3", "conv_last:input")
+        self.enlarge_reach = 2  # four convolutions: 1/2 + 3/4 pixels of the features
 
         self.conv_first = nn.Conv2d(num_in_ch * self.size_multiple**2, num_feat, 3, padding=1)
         self.body = blocks(num_block, lambda: RRDB(num_feat, num_grow_ch))
@@ -104,8 +111,21 @@ class RRDBNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, num_in_ch, H, W) to (N, num_out_ch, H * upscale, W * upscale)."""
+        return self.enlarge(self.features(x), x)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """The part at the small size: (N, num_in_ch, H, W) to (N, num_feat, h, w).
+
+        h and w are H and W divided by ``size_multiple``.
+        """
         shallow = self.conv_first(F.pixel_unshuffle(x, self.size_multiple))
-        features = shallow + self.conv_body(self.body(shallow))
+        if not self.training and torch.is_autocast_enabled(x.device.type):
+            # What 69 dense blocks add up is kept in fp32: 6 dB nearer to the result in fp32.
+            shallow = shallow.float()
+        return shallow + self.conv_body(self.body(shallow))
+
+    def enlarge(self, features: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        """The part at the large size: what ``features`` made, to 4 h by 4 w."""
         features = _act(self.conv_up1(F.interpolate(features, scale_factor=2.0)))
         features = _act(self.conv_up2(F.interpolate(features, scale_factor=2.0)))
         return self.conv_last(_act(self.conv_hr(features)))
