@@ -159,7 +159,6 @@ class Enlarger:
                 settings.tile,
                 scale=settings.scale,
                 self_ensemble=settings.self_ensemble,
-                backend="onnxruntime" if settings.weights.suffix == ".onnx" else "torch",
             )
             self._held = chosen, upscaler
         return self._held[1]

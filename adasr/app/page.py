@@ -42,9 +42,7 @@ class Page:
         workspace: keeps the files.
     """
 
-    def __init__(
-        self, weights: dict[str, Path], enlarger: Enlarger, workspace: Workspace
-    ) -> None:
+    def __init__(self, weights: dict[str, Path], enlarger: Enlarger, workspace: Workspace) -> None:
         self.weights, self.enlarger, self.workspace = weights, enlarger, workspace
 
     def blocks(self) -> gr.Blocks:
@@ -96,9 +94,7 @@ class Page:
                         visible=False,
                         elem_id="downloads",
                     )
-                    archive = gr.DownloadButton(
-                        "Download all", visible=False, elem_id="archive"
-                    )
+                    archive = gr.DownloadButton("Download all", visible=False, elem_id="archive")
             outputs = [folder, results, shown, slider, told, downloads, archive]
             event = start.click(
                 self.run,

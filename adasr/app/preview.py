@@ -41,6 +41,8 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     smaller = size[0] < planes.shape[1]
     way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     # Plane by plane: OpenCV takes any number of channels, but not each for each way.
-    resized = [cv2.resize(np.ascontiguousarray(planes[..., c]), size, interpolation=way)
-               for c in range(planes.shape[2])]
+    resized = [
+        cv2.resize(np.ascontiguousarray(planes[..., c]), size, interpolation=way)
+        for c in range(planes.shape[2])
+    ]
     return resized[0] if image.ndim == 2 else np.dstack(resized)

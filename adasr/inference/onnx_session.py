@@ -111,6 +111,12 @@ def open_session(path: Path, provider: Any, profile: Path | None = None) -> Infe
     try:
         return ort.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # the classes of ONNX Runtime have no base of their own
+        if path.suffix.lower() in (".safetensors", ".pth"):
+            raise WeightsError(
+                path,
+                "is no ONNX file",
+                f"Export it: adasr export -m {path} -o {path.stem}.onnx, or use the backend torch.",
+            ) from None
         raise WeightsError(
             path,
             f"is not an ONNX file that ONNX Runtime can run ({reason(error)})",
