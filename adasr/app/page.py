@@ -49,7 +49,7 @@ class Page:
         """The page."""
         limits = self.enlarger.limits
         with gr.Blocks(title="adasr", analytics_enabled=False, delete_cache=(600, _AGE)) as blocks:
-            gr.Markdown("# adasr\nEnlarges images. They stay on this computer.")
+            gr.Markdown("# adasr\nEnlarges images, on the computer that runs this page.")
             folder = gr.State(None, time_to_live=_AGE, delete_callback=self.workspace.drop)
             results = gr.State([])
             with gr.Row():
