@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,6 +216,7 @@ def largest_step(path: Path, provider: Any, images: np.ndarray) -> int:
 
 
 def reason(error: Exception) -> str:
-    """What ONNX Runtime says, on one line and without its own codes."""
+    """What ONNX Runtime says, on one line and without its codes and paths."""
     text = str(error).strip().partition("\n")[0]
-    return text.rpartition("[ONNXRuntimeError] : ")[2][:200]
+    text = text.rpartition("[ONNXRuntimeError] : ")[2]
+    return re.sub(r"^\d+ : \w+ : (Load model from .* failed:)?", "", text).rstrip(". ")[:200]
