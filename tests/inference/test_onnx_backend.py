@@ -15,12 +15,12 @@ from adasr.weights import build_network, save_network
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from adasr.inference.backend import Backend  # noqa: E402  it needs the packages
-from adasr.inference.onnx_backend import OnnxBackend  # noqa: E402
-from adasr.inference.receptive_field import measure_reach  # noqa: E402
-from adasr.inference.torch_backend import TorchBackend  # noqa: E402
-from adasr.inference.upscaler import Upscaler  # noqa: E402
-from adasr.integrations.onnx import export_onnx  # noqa: E402
+from adasr.inference.backend import Backend
+from adasr.inference.onnx_backend import OnnxBackend
+from adasr.inference.receptive_field import measure_reach
+from adasr.inference.torch_backend import TorchBackend
+from adasr.inference.upscaler import Upscaler
+from adasr.integrations.onnx import export_onnx
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Exported networks compute what PyTorch computes, on any size, and say of themselves what they need."""
+"""Exported networks compute what PyTorch does, on any size, and say what they need."""
 
 from __future__ import annotations
 

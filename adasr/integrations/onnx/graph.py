@@ -50,7 +50,7 @@ def to_graph(net: nn.Module, way: Way, channels: int, opset: int) -> bytes:
         torch.onnx.export(
             net,
             (image,),
-            buffer,
+            buffer,  # pyright: ignore[reportArgumentType]  this exporter takes a file too
             dynamo=False,
             input_names=[INPUT],
             output_names=[OUTPUT],
