@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ..data.images import WRITE_SUFFIXES
 from ..data.pictures import read_picture, write_picture
 from ..errors import AdasrError, FileError, OptionError
@@ -15,6 +17,7 @@ from ..inference.memory import is_out_of_memory
 from ..inference.upscaler import Precision, Upscaler
 from .preview import write_previews
 
+_LARGEST_GROWTH = 16  # pixels of a result for each that an image may have
 SAME = "as the image"
 FORMATS = (SAME, "png", "tif", "webp", "jpg")
 
@@ -126,6 +129,7 @@ class Enlarger:
         image, metadata = read_picture(path, self.limits.max_pixels)
         with self._lock:
             upscaler = self._upscaler(settings)
+            self._check_result(path, image, upscaler)
             try:
                 larger = upscaler(image, on_tile)
             except (RuntimeError, MemoryError) as error:
@@ -139,6 +143,16 @@ class Enlarger:
         before, after = write_previews(image, larger, folder / "previews", target.stem)
         size = f"{_told(image.shape)} to {_told(larger.shape)} pixels"
         return Result(target.name, target, before, after, size)
+
+    def _check_result(self, path: Path, image: np.ndarray, upscaler: Upscaler) -> None:
+        pixels = image.shape[0] * image.shape[1] * upscaler.upscale**2
+        largest = self.limits.max_pixels * _LARGEST_GROWTH
+        if pixels > largest:
+            raise FileError(
+                path,
+                f"would become {pixels / 1e6:.0f} megapixels; {largest / 1e6:.0f} are the limit",
+                "Choose a smaller scale or image.",
+            )
 
     def _upscaler(self, settings: Settings) -> Upscaler:
         chosen = (

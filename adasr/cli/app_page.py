@@ -53,3 +53,4 @@ def _wait() -> None:
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     while not ended.wait(1.0):  # with a timeout: signals come through on Windows too
         pass
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl+C ends an image under way too

@@ -246,9 +246,10 @@ def _runner(
 ) -> TorchBackend | Backend:
     if not isinstance(model, nn.Module | str | Path):
         return model
-    if not isinstance(model, nn.Module):
-        if backend == "onnxruntime" or Path(model).suffix.lower() == ".onnx":
-            return OnnxBackend(model, device, precision)
+    if not isinstance(model, nn.Module) and (
+        backend == "onnxruntime" or Path(model).suffix.lower() == ".onnx"
+    ):
+        return OnnxBackend(model, device, precision)
     if backend == "torch":
         return TorchBackend(model, device, precision, compile)
     hint = "Use torch or onnxruntime (with an ONNX file)."

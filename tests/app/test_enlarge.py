@@ -75,6 +75,9 @@ def test_too_much_is_refused_before_anything_is_done(weights: Path, tmp_path: Pa
         enlarger.check([image] * 3)
     with pytest.raises(ImageReadError):
         enlarger.enlarge(image, Settings(weights), tmp_path / "out")
+    large = Settings(weights, scale=8)  # 64 times the pixels
+    with pytest.raises(FileError, match="would become 0 megapixels"):
+        Enlarger("cpu", Limits(max_pixels=600)).enlarge(image, large, tmp_path / "out")
     with pytest.raises(OptionError, match="max_files"):
         Limits(max_files=0)
 
