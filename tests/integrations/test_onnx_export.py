@@ -49,7 +49,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "span": {"type": "SPAN", "feature_channels": 8},
     "realplksr": {"type": "RealPLKSR", "dim": 8, "n_blocks": 2},
     "swinir": {"type": "SwinIR", **WINDOWS},
-    "hat": {"type": "HAT", "squeeze_factor": 4, **WINDOWS},
+    "hat": {"type": "HAT", "window_size": 8, "squeeze_factor": 4, **WINDOWS},
     "dat": {
         "type": "DAT",
         "depth": [2],
