@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -20,6 +20,7 @@ from .device import choose_device as choose_device
 from .ensemble import SelfEnsemble
 from .forms import array_of_picture, arrays_of_tensor, picture_of_array, tensor_of_arrays
 from .memory import is_out_of_memory
+from .onnx_backend import OnnxBackend
 from .rescale import RescaledSink, rescale
 from .rows import Rows, Sink
 from .tiler import OnTile, Tiler
@@ -59,7 +60,8 @@ class Upscaler:
             the network's output with an antialiased Lanczos kernel.
         self_ensemble: whether to average over the eight flips and turns: 8 times as slow.
         compile: whether to compile the network (TorchInductor): a minute before the first image.
-        backend: what runs the network: "torch", or "onnxruntime" for an ONNX file.
+        backend: what runs the network: "torch" or "onnxruntime"; an ONNX file is always run by the
+            latter.
 
     Raises:
         WeightsError: the weights cannot be used.
@@ -244,16 +246,11 @@ def _runner(
 ) -> TorchBackend | Backend:
     if not isinstance(model, nn.Module | str | Path):
         return model
+    if not isinstance(model, nn.Module) and (
+        backend == "onnxruntime" or Path(model).suffix.lower() == ".onnx"
+    ):
+        return OnnxBackend(model, device, precision)
     if backend == "torch":
         return TorchBackend(model, device, precision, compile)
-    if backend == "onnxruntime" and not isinstance(model, nn.Module):
-        make: Callable[..., Backend] = _onnx_backend()
-        return make(model, device, precision)
     hint = "Use torch or onnxruntime (with an ONNX file)."
     raise OptionError(f"unknown backend '{backend}' for this model.", ("backend",), hint)
-
-
-def _onnx_backend() -> Callable[..., Backend]:
-    from .onnx_backend import OnnxBackend  # pyright: ignore[reportMissingImports]
-
-    return OnnxBackend

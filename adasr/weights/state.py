@@ -74,6 +74,22 @@ def read(path: str | Path, key: str | None = None) -> tuple[dict[str, Tensor], d
     return _state_of(content, path, key), metadata
 
 
+def held_entries(path: str | Path) -> list[str]:
+    """The names under which a ``.pth`` file holds state dicts; none where it holds one unnamed.
+
+    Raises:
+        WeightsError: as ``load_state``.
+    """
+    path = Path(path)
+    form, size = _form(path)
+    if form == "safetensors":
+        return []
+    content = _read_pickle(path, size)
+    if not isinstance(content, Mapping):
+        return []
+    return [str(k) for k, v in content.items() if isinstance(v, Mapping) and _tensors(v)]
+
+
 def _form(path: Path) -> tuple[Literal["safetensors", "pickle"], int]:
     """The format by the first bytes (a suffix may say anything), and the size."""
     try:

@@ -1,0 +1,1 @@
+"""A page in the browser for people without a terminal: ``adasr app``."""
