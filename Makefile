@@ -31,7 +31,7 @@ $(READY): constraints.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "adasr needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch setuptools wheel
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,onnx,app]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,onnx,app,heic]"
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
 	    echo "installing BasicSR (built from source, about a minute)"; \
 	    PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
