@@ -37,10 +37,13 @@ def infer(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="leave results that are there as they are")
     ] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="part of the images, e.g. 1/4 to 4/4")
+    ] = None,
 ) -> int:
     """Upscale an image file or a folder of images."""
     from ..inference.command import infer_folder
 
     return infer_folder(
-        source, target, weights, suffix, ext, tile, precision.value, device, skip_existing
+        source, target, weights, suffix, ext, tile, precision.value, device, skip_existing, shard
     )

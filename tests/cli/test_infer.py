@@ -191,5 +191,5 @@ def test_interrupted_work_goes_on(inputs: Path, weights: Path, tmp_path: Path) -
     before = kept.stat().st_mtime_ns
     (tmp_path / "out" / "gray.png").unlink()
     done = infer("-i", inputs, "-o", tmp_path / "out", "-m", weights, "--skip-existing")
-    assert "1 images upscaled" in done.stdout
+    assert "1 image upscaled" in done.stdout
     assert kept.stat().st_mtime_ns == before
