@@ -59,7 +59,8 @@ def upscale_folder(
         skip_existing: leave inputs alone whose result is there.
         shard: the part of the images to do; the others are another process's.
         stop: set it, from any thread, to end early: images that are computed are still written.
-        on_start: called before each image with the file, its number (from 1) and the total. All
+        on_start: called before each image with the file, its number (from 1) and the total; images
+            that are computed together begin together. All
             three are called in the caller's thread, and an exception of theirs ends the run.
         on_done: called after each image, in order, with the file and what went wrong, if anything.
         on_tile: called after each tile with how many of this image are done, and the total.
