@@ -11,7 +11,10 @@ from ..errors import DatasetError
 
 IMAGE_SUFFIXES = frozenset(
     suffix
-    for family in (".png .jpg .jpeg .jpe .webp .bmp", ".tif .tiff .gif .jp2 .ppm .pgm .pbm .pnm")
+    for family in (
+        ".png .jpg .jpeg .jpe .webp .bmp .avif .heic .heif",
+        ".tif .tiff .gif .jp2 .ppm .pgm .pbm .pnm",
+    )
     for suffix in family.split()
 )
 

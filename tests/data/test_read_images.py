@@ -14,6 +14,7 @@ import pytest
 import skimage.io
 from PIL import Image, ImageOps
 
+from adasr.data import vips
 from adasr.data.images import image_shape, image_size, read_image, read_rgb
 from adasr.errors import ImageReadError
 
@@ -81,11 +82,19 @@ def test_one_bit_becomes_gray_of_0_and_255(tmp_path, photo):
     check(path, (bits * np.uint8(255))[..., None])
 
 
-def test_gray_with_alpha_becomes_rgba(tmp_path, photo):
-    path = tmp_path / "a.png"
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_gray_with_alpha_stays_gray(tmp_path, photo, suffix):
+    path = tmp_path / f"a.{suffix}"
     Image.fromarray(photo[..., :2], "LA").save(path)
-    check(path, photo[..., [0, 0, 0, 1]])
+    check(path, photo[..., :2])
     np.testing.assert_array_equal(read_rgb(path), photo[..., [0, 0, 0]])
+
+
+def test_transparent_gray_becomes_alpha(tmp_path, photo):
+    path = tmp_path / "a.png"
+    Image.fromarray(photo[..., 0]).save(path, transparency=int(photo[3, 4, 0]))
+    alpha = np.where(photo[..., 0] == photo[3, 4, 0], 0, 255)
+    check(path, np.dstack([photo[..., 0], alpha]).astype(np.uint8))
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -129,7 +138,7 @@ def test_sixteen_bit_gray_with_alpha(tmp_path):
     pixels = RNG.integers(0, 65536, (11, 13, 2), dtype=np.uint16)
     path = tmp_path / "a.png"
     path.write_bytes(png_bytes(16, 4, pixels.astype(">u2")))
-    check(path, pixels[..., [0, 0, 0, 1]])
+    check(path, pixels)
 
 
 def test_float_tiff_keeps_its_values(tmp_path):
@@ -177,14 +186,42 @@ def test_orientation_of_sixteen_bit_tiff(tmp_path, orientation):
     assert image_shape(deep) == read_image(deep).shape
 
 
-def test_separate_planes_of_sixteen_bits_are_refused(tmp_path):
-    """Both decoders would mix their colours up."""
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_separate_planes_are_not_mixed_up(tmp_path, dtype, monkeypatch):
+    """Pillow and OpenCV would; without libvips they are refused."""
     tifffile = pytest.importorskip("tifffile")
-    for dtype in (np.uint16, np.float32):
-        planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
-        tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
-        with pytest.raises(ImageReadError, match="separate colour planes"):
-            read_image(tmp_path / "a.tif")
+    planes = RNG.integers(0, 65536, (3, 11, 13)).astype(dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    if vips.vips() is not None:
+        np.testing.assert_array_equal(read_image(path), planes.transpose(1, 2, 0))
+    monkeypatch.setattr(vips, "vips", lambda: None)
+    with pytest.raises(ImageReadError, match="separate colour planes"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiff_of_tifffile(tmp_path, order, dtype, channels, compression):
+    tifffile = pytest.importorskip("tifffile")
+    if dtype != np.uint8 and channels == 2 and vips.vips() is None:
+        pytest.skip("pyvips is not installed")
+    pixels = RNG.integers(0, 65536, (11, 13, channels)).astype(dtype)
+    colour, extra = ("minisblack", 1) if channels < 3 else ("rgb", 3)
+    path = tmp_path / "a.tif"
+    alpha = ["unassalpha"] if channels > extra else None
+    tifffile.imwrite(
+        path,
+        pixels if channels > 1 else pixels[..., 0],
+        photometric=colour,
+        byteorder=order,
+        compression=compression,
+        planarconfig="contig" if channels > 1 else None,
+        extrasamples=alpha,
+    )
+    check(path, pixels)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])

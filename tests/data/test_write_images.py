@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from adasr.data import images
+from adasr.data import pictures
 from adasr.data.images import read_image, to_image, to_tensor, write_image
 from adasr.errors import ImageWriteError
 
 RNG = np.random.default_rng(3)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
     [
@@ -35,11 +35,10 @@ def test_lossless_round_trip(tmp_path, channels, suffix, dtype, capfd):
     path = tmp_path / f"ü{suffix}"
     write_image(path, image)
     back = read_image(path)
-    if suffix == ".webp" and channels == 1:
-        back = back[..., :1]  # the format has no gray
+    if suffix in (".webp", ".bmp") and channels <= 2:
+        back = back[..., [0, -1][:channels]]  # the format has no gray, or no gray with alpha
     assert back.dtype == dtype
-    visible = image[..., 3:] > 0 if channels == 4 else True  # colour under full transparency
-    np.testing.assert_array_equal(back * visible, image * visible)
+    np.testing.assert_array_equal(back, image)
     assert capfd.readouterr() == ("", "")
 
 
@@ -72,7 +71,8 @@ def test_gray_without_channel_axis_and_views(tmp_path, photo):
         ("a.jpg", np.zeros((2, 2, 4), np.uint8), "cannot hold alpha"),
         ("a.jpg", np.zeros((2, 2, 3), np.uint16), "cannot hold uint16"),
         ("a.png", np.zeros((2, 2, 3), np.float32), "cannot hold float32"),
-        ("a.png", np.zeros((2, 2, 2), np.uint8), "array of 2x2x2"),
+        ("a.jpg", np.zeros((2, 2, 2), np.uint8), "cannot hold alpha"),
+        ("a.png", np.zeros((2, 2, 5), np.uint8), "array of 2x2x5"),
         ("a.png", np.zeros((0, 2, 3), np.uint8), "array of 0x2x3"),
         ("a.webp", np.zeros((1, 20000, 3), np.uint8), "side of 20000 pixels"),
         ("a.jpg", np.zeros((70000, 1, 3), np.uint8), "side of 70000 pixels"),
@@ -92,7 +92,7 @@ def test_system_errors_are_told_and_the_old_file_stays(tmp_path, photo, monkeypa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(images, "write_bytes", full)
+    monkeypatch.setattr(pictures, "write_bytes", full)
     with pytest.raises(ImageWriteError, match="No space left on device"):
         write_image(path, photo[::-1])
     monkeypatch.undo()

@@ -1,0 +1,50 @@
+"""What Pillow and a TIFF's tags say of an image beside its pixels."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import BinaryIO
+
+from PIL import Image
+
+from .metadata import Metadata, is_profile_for
+from .tiff_tags import exif_of_tiff
+
+
+def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Metadata:
+    """The metadata of a loaded image as the file has them, also of pixels that are not turned.
+
+    Args:
+        image: an image that Pillow opened.
+        data: its file, or the file's bytes.
+        channels: of the pixels as they are read; a profile of other colours is left out.
+    """
+    info = image.info
+    icc = info.get("icc_profile")
+    icc = bytes(icc) if icc and is_profile_for(icc, channels) else None
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp")  # the latter from a compressed chunk
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    if image.format == "TIFF":
+        exif = exif_of_tiff(io.BytesIO(data) if isinstance(data, bytes) else data)
+    elif "Raw profile type exif" in info and "exif" not in info:  # as ImageMagick writes PNG
+        exif = image.getexif().tobytes()
+    else:
+        exif = info.get("exif")
+    exif = exif.removeprefix(b"Exif\0\0") if exif else None
+    return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, _dpi(info.get("dpi")))
+
+
+def metadata_of_tiff(data: bytes) -> Metadata:
+    """What a TIFF of a kind that Pillow does not know tells as EXIF."""
+    return Metadata(exif=exif_of_tiff(io.BytesIO(data))).turned()
+
+
+def _dpi(value: object) -> tuple[float, float] | None:
+    try:
+        across, down = (float(side) for side in value)  # pyright: ignore
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    known = all(math.isfinite(side) and side > 0 for side in (across, down))
+    return (across, down) if known else None
