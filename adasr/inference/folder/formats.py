@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...data.images import WRITE_SUFFIXES
-from ...errors import OptionError
+from ...data.encoding import WRITE_SUFFIXES, check_writable, encode
+from ...data.metadata import Metadata
+from ...errors import ImageWriteError, OptionError
 
 # Formats that keep what they are given; all others become PNG unless the user names one.
 _LOSSLESS = (".png", ".tif", ".tiff")
 FALLBACKS = (".png", ".tif")
 """What a result is written as when the format that was asked for cannot hold it."""
-_LONGEST_SIDE = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
-
 
 def default_suffix(path: Path) -> str:
     """The format of the result when none is named: the input's where it is lossless, else PNG."""
@@ -22,35 +23,43 @@ def default_suffix(path: Path) -> str:
     return own if own in _LOSSLESS else ".png"
 
 
-def read_suffix(ext: str | None) -> str | None:
+def read_suffix(ext: str | None, quality: int | None = None) -> str | None:
     """``"JPG"``, ``".jpg"`` or ``"jpg"`` as ``".jpg"``.
 
+    Args:
+        ext: the format that the user names.
+        quality: of its files, 1 to 100.
+
     Raises:
-        OptionError: no such format can be written.
+        OptionError: no such format, or no such quality.
+        ImageWriteError: its encoder is not installed.
     """
+    if quality is not None and not 1 <= quality <= 100:
+        raise OptionError(f"must lie in 1 to 100, got {quality}.", ("quality",))
     if ext is None:
         return None
     ext = f".{ext.lower().removeprefix('.')}"
     if ext not in WRITE_SUFFIXES:
         known = ", ".join(s[1:] for s in WRITE_SUFFIXES)
         raise OptionError(f"unknown image format '{ext[1:]}'.", ("ext",), f"Known: {known}.")
+    encode(Path(f"*{ext}"), np.zeros((1, 1, 3), np.uint8), Metadata(), quality)
     return ext
 
 
-def holding_suffix(shape: tuple[int, ...], dtype: np.dtype, suffix: str) -> str:
-    """``suffix``, or that of the format that an image of this kind is written in instead.
+def holding_suffix(output: Path, shape: tuple[int, ...], dtype: Any) -> str:
+    """The suffix of ``output``, or that of the format that such an image is written in instead.
 
     Args:
-        shape: (H, W) or (H, W, C).
-        dtype: uint8, uint16 or float.
-        suffix: of the format that was asked for.
+        output: its suffix names the format that was asked for.
+        shape: (H, W, C).
+        dtype: uint8, uint16 or float32.
     """
-    if dtype.kind == "f":
-        return suffix if suffix in (".tif", ".tiff") else ".tif"
-    if dtype != np.uint8 and suffix not in _LOSSLESS:
-        return ".png"
-    if len(shape) == 3 and shape[2] in (2, 4) and suffix not in (*_LOSSLESS, ".webp"):
-        return ".png"
-    if max(shape[:2]) > _LONGEST_SIDE.get(suffix, 2**31):
-        return ".png"
-    return suffix
+    # BMP has room for alpha, which most programs ignore.
+    unsuited = (".bmp",) if shape[2] in (2, 4) else ()
+    for suffix in (output.suffix, *FALLBACKS):
+        if suffix in unsuited:
+            continue
+        with contextlib.suppress(ImageWriteError):
+            check_writable(output.with_suffix(suffix), shape, dtype, None)
+            return suffix
+    return output.suffix  # writing it tells what is wrong

@@ -6,7 +6,9 @@ import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ...data.headers import DEFAULT_MAX_PIXELS
 from ...errors import ImageReadError, ImageWriteError, OptionError
 from ...files import remove_leftovers
 from ...memory import free_memory
@@ -16,7 +18,10 @@ from .pipeline import Ended, Pipeline, Started, Tiled, closing_events
 from .plan import Plan, make_plan
 from .report import FolderReport, problem_with, write_failures
 from .shard import WHOLE, Shard
-from .work import Enlarge
+from .work import Enlarge, Files
+
+if TYPE_CHECKING:
+    from ..uncertainty import UncertaintyUpscaler
 
 _LEAST_ROOM, _MOST_ROOM = 64 * 2**20, 1024 * 2**20
 _LEFTOVER_AGE = 3600.0  # seconds; another process may be writing to the same folder
@@ -25,12 +30,15 @@ _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENODEV}
 
 
 def upscale_folder(
-    upscaler: Upscaler,
+    upscaler: Upscaler | UncertaintyUpscaler,
     source: str | Path,
     target: str | Path,
     *,
     suffix: str = "",
     ext: str | None = None,
+    quality: int | None = None,
+    strip_metadata: bool = False,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
     skip_existing: bool = False,
     shard: Shard = WHOLE,
     stop: threading.Event | None = None,
@@ -50,12 +58,15 @@ def upscale_folder(
     A full disk ends the run early, since all that follows would fail too.
 
     Args:
-        upscaler: the network.
+        upscaler: the network; one with uncertainty also writes ``NAME_uncertainty.png``.
         source: an image file or a folder.
         target: the folder for the results; made if missing.
         suffix: added to the names before the extension, e.g. ``"_x4"``.
         ext: the format of the results, e.g. ``"jpg"``; None keeps PNG and TIFF and makes PNG of
             everything else.
+        quality: 1 to 100 of JPEG, WebP, AVIF and HEIC; see ``write_picture`` for the defaults.
+        strip_metadata: drop colour profile, EXIF, XMP and resolution.
+        max_pixels: larger images are refused; None takes any size.
         skip_existing: leave inputs alone whose result is there.
         shard: the part of the images to do; the others are another process's.
         stop: set it, from any thread, to end early: images that are computed are still written.
@@ -66,7 +77,7 @@ def upscale_folder(
         on_tile: called after each tile with how many of this image are done, and the total.
 
     Raises:
-        OptionError: an unknown format, or results among the inputs without a suffix.
+        OptionError: an unknown format or quality, or results among the inputs without a suffix.
         DatasetError: the folder holds no image.
         ImageReadError: there is no such file.
         ImageWriteError: the target folder cannot be made.
@@ -75,7 +86,7 @@ def upscale_folder(
     if suffix != Path(f"x{suffix}").name[1:]:
         hint = "It is added to the names of files; name a folder with the output option."
         raise OptionError(f"'{suffix}' is no part of a file name.", ("suffix",), hint)
-    plan = make_plan(source, target, suffix, read_suffix(ext)).part(shard)
+    plan = make_plan(source, target, suffix, read_suffix(ext, quality)).part(shard)
     _make(target)
     for folder in {job.output.parent for job in plan.jobs}:
         remove_leftovers(folder, _LEFTOVER_AGE)
@@ -84,9 +95,9 @@ def upscale_folder(
     report, total = FolderReport(), len(plan.jobs)
     reached: set[int] = set()
     room = min(_MOST_ROOM, max(_LEAST_ROOM, free_memory() // 4))
-    work = Enlarge(upscaler, skip_existing)
+    files = Files(skip_existing, max_pixels, strip_metadata, quality)
     try:
-        with closing_events(Pipeline(plan.jobs, work, room, stop)) as events:
+        with closing_events(_pipeline(upscaler, files, plan, room, stop)) as events:
             for event in events:
                 if isinstance(event, Ended):
                     path = plan.jobs[event.number].source
@@ -106,6 +117,20 @@ def upscale_folder(
         report.left = [job.source for n, job in enumerate(plan.jobs) if n not in reached]
         write_failures(report, target, shard)
     return report
+
+
+def _pipeline(
+    upscaler: Upscaler | UncertaintyUpscaler,
+    files: Files,
+    plan: Plan,
+    room: int,
+    stop: threading.Event,
+) -> Pipeline[Any, Any]:
+    if isinstance(upscaler, Upscaler):
+        return Pipeline(plan.jobs, Enlarge(upscaler, files), room, stop)
+    from .maps import EnlargeWithMap
+
+    return Pipeline(plan.jobs, EnlargeWithMap(upscaler, files), room, stop)
 
 
 def _note(event: Ended, path: Path, plan: Plan, report: FolderReport) -> str | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ...data.images import image_shape, read_image, write_image
+from ...data.headers import DEFAULT_MAX_PIXELS
+from ...data.images import image_shape
+from ...data.metadata import Metadata
+from ...data.pictures import read_picture, write_picture
 from ..upscaler import Upscaler
 from .formats import holding_suffix
 from .pipeline import OnTile
@@ -15,6 +19,64 @@ from .plan import Job
 
 _BATCH_PIXELS = 256 * 256
 _MOST_IN_BATCH = 32
+_EIGHT_BIT = (".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in memory: (H, W, C), uint8, uint16 or float32, and what its file says beside."""
+
+    pixels: np.ndarray
+    metadata: Metadata
+
+
+@dataclass(frozen=True)
+class Files:
+    """How files are read and written.
+
+    Attributes:
+        skip_existing: leave images alone whose result is there.
+        max_pixels: of an image; more are refused. None takes any size.
+        strip_metadata: write the pixels alone.
+        quality: 1 to 100 of formats that have one; None is their default.
+    """
+
+    skip_existing: bool = False
+    max_pixels: int | None = DEFAULT_MAX_PIXELS
+    strip_metadata: bool = False
+    quality: int | None = None
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the result is there, perhaps in a format that holds it better."""
+        return self.skip_existing and any(is_written(place) for place in job.places())
+
+    def bytes(self, job: Job) -> int:
+        """What the image takes in memory, from the header alone; as 16-bit where it may be that.
+
+        Raises:
+            ImageReadError: no image, or more than ``max_pixels``.
+        """
+        height, width, channels = image_shape(job.source, self.max_pixels)
+        return height * width * channels * (1 if job.source.suffix.lower() in _EIGHT_BIT else 2)
+
+    def read(self, job: Job) -> Picture:
+        """The image.
+
+        Raises:
+            ImageReadError: it cannot be used.
+        """
+        pixels, metadata = read_picture(job.source, self.max_pixels)
+        return Picture(pixels, Metadata() if self.strip_metadata else metadata)
+
+    def write(self, job: Job, result: Picture) -> Path:
+        """Write in the format that was asked for, or one that holds the image; the file.
+
+        Raises:
+            ImageWriteError: it cannot be written.
+        """
+        path = job.place(holding_suffix(job.output, result.pixels.shape, result.pixels.dtype))
+        write_picture(path, result.pixels, result.metadata, self.quality)
+        return path
 
 
 class Enlarge:
@@ -22,46 +84,36 @@ class Enlarge:
 
     Args:
         upscaler: the network.
-        skip_existing: leave images alone whose result is there.
+        files: how files are read and written.
     """
 
-    def __init__(self, upscaler: Upscaler, skip_existing: bool = False) -> None:
-        self.upscaler, self.skip_existing = upscaler, skip_existing
-
-    def is_done(self, job: Job) -> bool:
-        """Whether the result is there, perhaps in a format that holds it better."""
-        return self.skip_existing and any(_is_written(place) for place in job.places())
+    def __init__(self, upscaler: Upscaler, files: Files) -> None:
+        self.upscaler, self.files = upscaler, files
+        self.is_done, self.read, self.write = files.is_done, files.read, files.write
 
     def size(self, job: Job) -> int:
-        """Bytes of the image and of its result, of 8 bits where the file may be of that."""
-        height, width, channels = image_shape(job.source)
-        depth = 1 if job.source.suffix.lower() in (".jpg", ".jpeg", ".webp", ".bmp") else 2
-        return round(height * width * channels * depth * (1 + self.upscaler.upscale**2))
+        """Bytes of the image and of its result."""
+        return round(self.files.bytes(job) * (1 + self.upscaler.upscale**2))
 
-    def read(self, job: Job) -> np.ndarray:
-        """The pixels."""
-        return read_image(job.source)
-
-    def kind(self, content: np.ndarray) -> tuple[Hashable, int]:
+    def kind(self, content: Picture) -> tuple[Hashable, int]:
         """Small images of one shape and depth go through the network together."""
-        height, width = content.shape[:2]
-        most = min(_MOST_IN_BATCH, _BATCH_PIXELS // (height * width))
-        return (content.shape, content.dtype), max(1, most)
+        pixels = content.pixels
+        most = min(_MOST_IN_BATCH, _BATCH_PIXELS // (pixels.shape[0] * pixels.shape[1]))
+        return (pixels.shape, pixels.dtype), max(1, most)
 
     def compute(
-        self, jobs: Sequence[Job], contents: Sequence[np.ndarray], on_tile: OnTile
-    ) -> list[np.ndarray]:
+        self, jobs: Sequence[Job], contents: Sequence[Picture], on_tile: OnTile
+    ) -> list[Picture]:
         """The enlarged images."""
-        return [self.upscaler(content, on_tile) for content in contents]
-
-    def write(self, job: Job, result: np.ndarray) -> Path:
-        """The file, in the format that was asked for where that holds it."""
-        path = job.place(holding_suffix(result.shape, result.dtype, job.output.suffix))
-        write_image(path, result)
-        return path
+        results = [self.upscaler(content.pixels, on_tile) for content in contents]
+        return [
+            replace(content, pixels=result)
+            for content, result in zip(contents, results, strict=True)
+        ]
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
+    """Whether there is such a file, with something in it."""
     try:
         return path.stat().st_size > 0  # a machine that lost its power may leave empty files
     except OSError:
