@@ -47,7 +47,7 @@ def decode_with_metadata(
     """As ``decode``, and what the file says beside its pixels."""
     pixels, image = _decode(data, path, max_pixels)
     if image is None:
-        return pixels, metadata_of_tiff(data)
+        return pixels, metadata_of_tiff(io.BytesIO(data), pixels.shape[2]).turned()
     return pixels, metadata_of(image, data, pixels.shape[2]).turned()
 
 

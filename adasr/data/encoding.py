@@ -12,8 +12,8 @@ from PIL import Image, features
 
 from ..errors import ImageWriteError
 from .metadata import Metadata
-from .rows.png import SIGNATURE, PngWriter, metadata_chunks
-from .rows.tiff import TiffWriter
+from .png_writing import SIGNATURE, PngWriter, metadata_chunks
+from .tiff_writing import TiffWriter
 
 WRITE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),

@@ -9,7 +9,9 @@ from typing import BinaryIO
 from PIL import Image
 
 from .metadata import Metadata, is_profile_for
-from .tiff_tags import exif_of_tiff
+from .tiff_tags import bytes_of_tag, exif_of_tiff
+
+_XMP_TAG, _ICC_TAG = 700, 34675
 
 
 def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Metadata:
@@ -36,9 +38,10 @@ def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Me
     return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, _dpi(info.get("dpi")))
 
 
-def metadata_of_tiff(data: bytes) -> Metadata:
-    """What a TIFF of a kind that Pillow does not know tells as EXIF."""
-    return Metadata(exif=exif_of_tiff(io.BytesIO(data))).turned()
+def metadata_of_tiff(file: BinaryIO, channels: int) -> Metadata:
+    """The same of a TIFF of a kind that Pillow does not know."""
+    icc, xmp = bytes_of_tag(file, _ICC_TAG), bytes_of_tag(file, _XMP_TAG)
+    return Metadata(icc if is_profile_for(icc, channels) else None, exif_of_tiff(file), xmp)
 
 
 def _dpi(value: object) -> tuple[float, float] | None:

@@ -79,14 +79,23 @@ def exif_of_tiff(file: BinaryIO) -> bytes | None:
     """What the first image of a TIFF file tells as EXIF, None where it tells nothing."""
     try:
         tags = _told(_read(file, *_header(file)))
-        description = tags.get(_DESCRIPTION)
-        if description is not None and _is_of_a_stack(description):
-            del tags[_DESCRIPTION]
     except (struct.error, ValueError):
         return None
+    description = tags.get(_DESCRIPTION)
+    if description is not None and _is_of_a_stack(description):
+        del tags[_DESCRIPTION]
     if not tags:
         return None
     return struct.pack("<2sHI", b"II", 42, 8) + pack_directory(tags, 8, Layout())
+
+
+def bytes_of_tag(file: BinaryIO, tag: int) -> bytes | None:
+    """A tag's value in the first image of a TIFF file, little-endian; None where it is missing."""
+    try:
+        value = _read(file, *_header(file), wanted={tag}).get(tag)
+    except (struct.error, ValueError):
+        return None
+    return value.data if value is not None and isinstance(value.data, bytes) else None
 
 
 def pack_directory(tags: Directory, start: int, layout: Layout) -> bytes:
@@ -121,7 +130,9 @@ def _header(file: BinaryIO) -> tuple[Layout, int]:
     return layout, struct.unpack_from(layout.offset, head, 8 if big else 4)[0]
 
 
-def _read(file: BinaryIO, layout: Layout, start: int, depth: int = 0) -> Directory:
+def _read(
+    file: BinaryIO, layout: Layout, start: int, depth: int = 0, wanted: set[int] = _TOLD
+) -> Directory:
     file.seek(start)
     (count,) = struct.unpack(layout.head, file.read(struct.calcsize(layout.head)))
     width = struct.calcsize(layout.entry) + layout.word
@@ -133,11 +144,11 @@ def _read(file: BinaryIO, layout: Layout, start: int, depth: int = 0) -> Directo
         tag, kind, number = struct.unpack_from(layout.entry, table, place)
         length = _SIZES.get(kind, 0) * number
         data = table[place + width - layout.word : place + width]
-        if tag in _SUB_DIRECTORIES and depth < 2:
+        if tag in _SUB_DIRECTORIES and depth < 2 and (depth or tag in wanted):
             offset = "I" if kind in (LONG, 13) else layout.offset[1:]
             inside = struct.unpack_from(f"{layout.order}{offset}", data)[0]
             tags[tag] = Value(LONG, 1, _read(file, layout, inside, depth + 1))
-        elif 0 < length <= _LARGEST and (depth or tag in _TOLD):
+        elif 0 < length <= _LARGEST and (depth or tag in wanted):
             if length > layout.word:
                 file.seek(struct.unpack(layout.offset, data)[0])
                 data = file.read(length)

@@ -98,12 +98,12 @@ def blocked(tmp_path):
 
 
 def test_a_full_disk_stops_it_at_once(folder, tmp_path, monkeypatch):
-    from adasr.data import images
+    from adasr.data import pictures
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(images, "write_bytes", full)
+    monkeypatch.setattr(pictures, "write_bytes", full)
     with pytest.raises(ImageWriteError, match="No space left"):
         write_sub_images(folder, tmp_path / "out", 30, 15)
 

@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..metadata import Metadata
-from ..tiff_tags import LONG, LONG8, RATIONAL, SHORT, UNDEFINED, Directory, Layout, Value
-from ..tiff_tags import pack_directory, told_tags
+from .metadata import Metadata
+from .tiff_tags import LONG, LONG8, RATIONAL, SHORT, UNDEFINED, Directory, Layout, Value
+from .tiff_tags import pack_directory, told_tags
 
 _STRIP_BYTES = 2**18  # readers decode a strip at a time; larger ones save no more
 _LARGEST_CLASSIC = 2**32 - 2**26  # of 32-bit offsets, some room for what is not compressible
