@@ -5,35 +5,101 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import torch
 from rich.console import Console
+from torch import nn
 
+from ..data.headers import DEFAULT_MAX_PIXELS
 from ..errors import OptionError
 from .folder import FolderReport, upscale_folder
 from .folder.report import failures_path, shown
 from .folder.shard import WHOLE, Shard, own_device, read_shard
 from .interrupts import Interrupts
 from .progress import FolderProgress
-from .upscaler import Precision, Upscaler
+from .upscaler import Precision, Upscaler, choose_device
+
+if TYPE_CHECKING:
+    from .uncertainty import UncertaintyUpscaler
 
 _MOST_LINES = 20  # of failures on a terminal; the file holds all
 
 
+@dataclass(frozen=True)
+class Network:
+    """What the command line says of the network; see ``adasr infer --help``."""
+
+    weights: Path
+    scale: float | None = None
+    tile: str = "auto"
+    precision: Precision = "auto"
+    device: str = "auto"
+    backend: Literal["torch", "onnxruntime"] | None = None
+    compile: bool = False
+    self_ensemble: bool = False
+    uncertainty: bool = False
+    passes: int = 16
+    dropout: float | None = None
+
+    def load(self) -> Upscaler | UncertaintyUpscaler:
+        """The network, ready to run, on this process's device.
+
+        Raises:
+            AdasrError: it cannot be used so.
+        """
+        device = own_device(self.device, os.environ)
+        runner = self.backend
+        if runner is None:
+            runner = "onnxruntime" if self.weights.suffix.lower() == ".onnx" else "torch"
+        if not self.uncertainty:
+            if self.dropout is not None:
+                hint = "Add --uncertainty, or leave it out."
+                raise OptionError("is for maps of uncertainty only.", ("--dropout",), hint)
+            return self._upscaler(self.weights, device, runner)
+        if runner != "torch":
+            hint = "Give the .safetensors or .pth file."
+            raise OptionError(f"cannot be had from {runner}.", ("--uncertainty",), hint)
+        from .uncertainty import UncertaintyUpscaler, load_with_dropout
+
+        place = choose_device(device)
+        net, sites = load_with_dropout(self.weights, self.dropout)
+        return UncertaintyUpscaler(self._upscaler(net.to(place), place, runner), sites, self.passes)
+
+    def _upscaler(
+        self,
+        model: Path | nn.Module,
+        device: str | torch.device,
+        runner: Literal["torch", "onnxruntime"],
+    ) -> Upscaler:
+        return Upscaler(
+            model,
+            device,
+            self.precision,
+            _tile(self.tile),
+            scale=self.scale,
+            self_ensemble=self.self_ensemble,
+            compile=self.compile,
+            backend=runner,
+        )
+
+
 def infer_folder(
+    network: Network,
     source: Path,
     target: Path,
-    weights: Path,
-    suffix: str,
-    ext: str | None,
-    tile: str,
-    precision: Precision,
-    device: str,
-    skip_existing: bool,
+    *,
+    suffix: str = "",
+    ext: str | None = None,
+    quality: int | None = None,
+    strip_metadata: bool = False,
+    max_pixels: int | None = None,
+    skip_existing: bool = False,
     shard: str | None = None,
 ) -> int:
-    """Upscale ``source`` into ``target``.
+    """Upscale ``source`` into ``target``; see ``adasr infer --help``.
 
     Returns:
         The exit code: 0 if every image was done, 1 if some failed or the run ended early, 130 or
@@ -43,7 +109,9 @@ def infer_folder(
         AdasrError: nothing can be done at all; the message says why.
     """
     part = read_shard(shard, os.environ)
-    upscaler = Upscaler(weights, own_device(device, os.environ), precision, _tile(tile))
+    if max_pixels is not None and max_pixels < 0:
+        raise OptionError(f"must be 0 (any size) or more, got {max_pixels}.", ("--max-pixels",))
+    upscaler = network.load()
     stop = threading.Event()
     with (
         FolderProgress(Console(highlight=False, soft_wrap=True)) as progress,
@@ -55,6 +123,9 @@ def infer_folder(
             target,
             suffix=suffix,
             ext=ext,
+            quality=quality,
+            strip_metadata=strip_metadata,
+            max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels or None,
             skip_existing=skip_existing,
             shard=part,
             stop=stop,

@@ -11,6 +11,8 @@ from PIL import Image
 
 from ...data.metadata import Metadata
 from ...data.pictures import write_picture
+from ...errors import ImageReadError
+from ...memory import free_memory
 from ..uncertainty import UncertaintyUpscaler
 from .pipeline import OnTile
 from .plan import Job
@@ -38,7 +40,7 @@ class EnlargeWithMap:
     """
 
     def __init__(self, upscaler: UncertaintyUpscaler, files: Files) -> None:
-        self.upscaler, self.files, self.read = upscaler, files, files.read
+        self.upscaler, self.files = upscaler, files
 
     def is_done(self, job: Job) -> bool:
         """Whether result and map are there."""
@@ -47,6 +49,13 @@ class EnlargeWithMap:
     def size(self, job: Job) -> int:
         """Bytes of the image, of its result and of the statistics in float32."""
         return round(self.files.bytes(job) * (1 + 16 * self.upscaler.upscale**2))
+
+    def read(self, job: Job) -> Picture:
+        """The image; memory must hold it."""
+        if self.size(job) > free_memory() // 2:
+            problem = f"is too large for a map of uncertainty ({self.size(job) >> 20} MiB)"
+            raise ImageReadError(job.source, problem, "Cut it into parts first.")
+        return self.files.read(job)
 
     def kind(self, content: Picture) -> tuple[Hashable, int]:
         """Each image by itself."""

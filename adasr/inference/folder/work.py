@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ...data.headers import DEFAULT_MAX_PIXELS
 from ...data.images import image_shape
 from ...data.metadata import Metadata
 from ...data.pictures import read_picture, write_picture
+from ...data.rows import open_rows, open_sink
+from ...memory import free_memory
 from ..upscaler import Upscaler
 from .formats import holding_suffix
 from .pipeline import OnTile
@@ -19,6 +22,8 @@ from .plan import Job
 
 _BATCH_PIXELS = 256 * 256
 _MOST_IN_BATCH = 32
+# An image and its result in memory at once take up to twice their size while they are encoded.
+_HUGE_SHARE = 4
 _EIGHT_BIT = (".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 
 
@@ -28,6 +33,18 @@ class Picture:
 
     pixels: np.ndarray
     metadata: Metadata
+
+
+@dataclass(frozen=True)
+class Huge:
+    """An image that is read, enlarged and written row by row."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result that has its file already."""
+
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -74,9 +91,13 @@ class Files:
         Raises:
             ImageWriteError: it cannot be written.
         """
-        path = job.place(holding_suffix(job.output, result.pixels.shape, result.pixels.dtype))
+        path = self.place(job, result.pixels.shape, result.pixels.dtype)
         write_picture(path, result.pixels, result.metadata, self.quality)
         return path
+
+    def place(self, job: Job, shape: tuple[int, ...], dtype: Any) -> Path:
+        """The file for a result of this kind."""
+        return job.place(holding_suffix(job.output, shape, dtype))
 
 
 class Enlarge:
@@ -88,28 +109,53 @@ class Enlarge:
     """
 
     def __init__(self, upscaler: Upscaler, files: Files) -> None:
-        self.upscaler, self.files = upscaler, files
-        self.is_done, self.read, self.write = files.is_done, files.read, files.write
+        self.upscaler, self.files, self.is_done = upscaler, files, files.is_done
+        self._most_bytes = free_memory() // _HUGE_SHARE
 
     def size(self, job: Job) -> int:
         """Bytes of the image and of its result."""
         return round(self.files.bytes(job) * (1 + self.upscaler.upscale**2))
 
-    def kind(self, content: Picture) -> tuple[Hashable, int]:
+    def read(self, job: Job) -> Picture | Huge:
+        """The image, unless it and its result would take too much of the memory."""
+        if self.size(job) > self._most_bytes:
+            return Huge()
+        return self.files.read(job)
+
+    def kind(self, content: Picture | Huge) -> tuple[Hashable, int]:
         """Small images of one shape and depth go through the network together."""
+        if isinstance(content, Huge):
+            return None, 1
         pixels = content.pixels
         most = min(_MOST_IN_BATCH, _BATCH_PIXELS // (pixels.shape[0] * pixels.shape[1]))
         return (pixels.shape, pixels.dtype), max(1, most)
 
     def compute(
-        self, jobs: Sequence[Job], contents: Sequence[Picture], on_tile: OnTile
-    ) -> list[Picture]:
+        self, jobs: Sequence[Job], contents: Sequence[Picture | Huge], on_tile: OnTile
+    ) -> list[Picture | Written]:
         """The enlarged images."""
-        results = [self.upscaler(content.pixels, on_tile) for content in contents]
-        return [
-            replace(content, pixels=result)
-            for content, result in zip(contents, results, strict=True)
-        ]
+        first = contents[0]
+        if isinstance(first, Huge):
+            return [self._stream(jobs[0], on_tile)]
+        if len(contents) == 1:
+            return [replace(first, pixels=self.upscaler(first.pixels, on_tile))]
+        pictures = [content for content in contents if isinstance(content, Picture)]
+        results = self.upscaler.batch([picture.pixels for picture in pictures])
+        return [replace(p, pixels=r) for p, r in zip(pictures, results, strict=True)]
+
+    def write(self, job: Job, result: Picture | Written) -> Path:
+        """The file, in the format that was asked for where that holds the result."""
+        return result.path if isinstance(result, Written) else self.files.write(job, result)
+
+    def _stream(self, job: Job, on_tile: OnTile) -> Written:
+        """Read, enlarge and write band by band; the memory that takes does not grow with height."""
+        with open_rows(job.source, self.files.max_pixels) as source:
+            shape = self.upscaler.output_shape(source.shape)
+            path = self.files.place(job, shape, source.dtype)
+            metadata = Metadata() if self.files.strip_metadata else source.metadata
+            with open_sink(path, shape, source.dtype, metadata, self.files.quality) as sink:
+                self.upscaler.stream(source, sink, on_tile)
+        return Written(path)
 
 
 def is_written(path: Path) -> bool:
