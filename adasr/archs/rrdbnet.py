@@ -93,6 +93,7 @@ class RRDBNet(nn.Module):
         self.num_in_ch, self.upscale = num_in_ch, upscale
         self.size_multiple = UNSHUFFLE[upscale]
         self.default_sites = ("body.*.rdb3", "conv_last:input")
+        self.enlarge_reach = 2  # four convolutions: 1/2 + 3/4 pixels of the features
 
         self.conv_first = nn.Conv2d(num_in_ch * self.size_multiple**2, num_feat, 3, padding=1)
         self.body = blocks(num_block, lambda: RRDB(num_feat, num_grow_ch))
@@ -104,8 +105,18 @@ class RRDBNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, num_in_ch, H, W) to (N, num_out_ch, H * upscale, W * upscale)."""
+        return self.enlarge(self.features(x), x)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """The part at the small size: (N, num_in_ch, H, W) to (N, num_feat, h, w).
+
+        h and w are H and W divided by ``size_multiple``.
+        """
         shallow = self.conv_first(F.pixel_unshuffle(x, self.size_multiple))
-        features = shallow + self.conv_body(self.body(shallow))
+        return shallow + self.conv_body(self.body(shallow))
+
+    def enlarge(self, features: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        """The part at the large size: what ``features`` made, to 4 h by 4 w."""
         features = _act(self.conv_up1(F.interpolate(features, scale_factor=2.0)))
         features = _act(self.conv_up2(F.interpolate(features, scale_factor=2.0)))
         return self.conv_last(_act(self.conv_hr(features)))

@@ -51,6 +51,7 @@ class SRResNet(nn.Module):
     """
 
     size_multiple = 1
+    enlarge_reach = 2  # at most: the last two convolutions at x1, 1 + 1/2 + 2/4 pixels at x4
 
     def __init__(
         self,
@@ -86,7 +87,14 @@ class SRResNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, num_in_ch, H, W) to (N, num_out_ch, H * upscale, W * upscale)."""
-        features = self.body(F.leaky_relu(self.conv_first(x), 0.1))
+        return self.enlarge(self.features(x), x)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """The part at the input's size: (N, num_in_ch, H, W) to (N, num_feat, H, W)."""
+        return self.body(F.leaky_relu(self.conv_first(x), 0.1))
+
+    def enlarge(self, features: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The part at the large size: ``features(x)`` and ``x`` to the output."""
         for number, factor in enumerate(self._factors, 1):
             larger = F.pixel_shuffle(getattr(self, f"upconv{number}")(features), factor)
             features = F.leaky_relu(larger, 0.1, inplace=True)

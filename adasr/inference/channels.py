@@ -38,3 +38,22 @@ def enlarge_alpha(alpha: np.ndarray, upscale: int) -> np.ndarray:
         larger = cv2.resize(alpha.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
         return np.clip(larger, 0, 1).astype(alpha.dtype)
     return cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_CUBIC)
+
+
+def check_image(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise ``ValueError`` for what is no image: its shape or its type."""
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 2, 3, 4)):
+        raise ValueError(f"expected an image of (H, W) or (H, W, 1 to 4), got {tuple(shape)}")
+    if 0 in shape:
+        raise ValueError(f"the image is empty: {tuple(shape)}")
+    if dtype not in (np.uint8, np.uint16) and dtype.kind != "f":
+        raise ValueError(f"expected uint8, uint16 or float values, got {dtype}")
+
+
+def check_values(image: np.ndarray) -> None:
+    """Raise ``ValueError`` for float values outside [0, 1] or NaN."""
+    if image.dtype.kind != "f":
+        return
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0.0 and high <= 1.0):  # also for NaN
+        raise ValueError(f"float values must lie in [0, 1], got {low:g} to {high:g}")

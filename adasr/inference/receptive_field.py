@@ -4,38 +4,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 LIMIT = 64
 """Tiles overlap by at most this many pixels of the input."""
-_TOLERANCE = 0.1 / 255
+TOLERANCE = 0.1 / 255
+"""A change that is no change: a tenth of an 8-bit step."""
 _HEIGHT = 24
 
 
-@torch.no_grad()
-def needed_overlap(run: Callable[[Tensor], Tensor], channels: int, multiple: int = 1) -> int:
-    """Pixels of the input around a tile that can change the tile's output.
+@dataclass(frozen=True)
+class Reach:
+    """What lies around a tile and can change its output.
 
-    Exact where the network looks no further than ``LIMIT``: a NaN in the input turns every output
-    that depends on it into NaN. Else the distance at which cutting the image changes the output by
-    less than a tenth of an 8-bit step, measured on noise and edges, at most ``LIMIT``. A network
-    that looks at the whole image (global pooling, normalization over the image) has no overlap
-    that makes tiles exact.
+    Attributes:
+        overlap: pixels of the input around a tile; a multiple of the network's ``multiple``.
+        error: how far, in [0, 1], cutting the image beyond them still changed a value of the
+            output; 0 where the network looks no further, above ``TOLERANCE`` only where it looks
+            at the whole image or at windows beyond ``LIMIT``.
+    """
+
+    overlap: int
+    error: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether tiles with this overlap give what the whole image gives."""
+        return self.error <= TOLERANCE
+
+
+@torch.no_grad()
+def measure_reach(run: Callable[[Tensor], Tensor], channels: int, multiple: int = 1) -> Reach:
+    """How far ``run`` looks.
+
+    Exact where it looks no further than ``LIMIT``: a NaN in the input turns every output that
+    depends on it into NaN. Else the distance at which cutting the image changes the output by less
+    than a tenth of an 8-bit step, measured on noise and edges, at most ``LIMIT``. A network that
+    looks at the whole image (channel attention, normalization over the image) has no overlap that
+    makes tiles exact; then the change that is left is told.
 
     Args:
         run: the network in evaluation mode, (1, C, h, w) to (1, C, h * upscale, w * upscale).
         channels: C.
         multiple: sides must be multiples of it.
-
-    Returns:
-        A multiple of ``multiple``.
     """
-    reach = _exact_reach(run, channels, multiple)
+    reach, error = _exact_reach(run, channels, multiple), 0.0
     if reach is None:
-        reach = _visible_reach(run, channels, multiple)
-    return math.ceil(reach / multiple) * multiple
+        reach, error = _visible_reach(run, channels, multiple)
+    return Reach(_up(reach, multiple), error)
+
+
+def needed_overlap(run: Callable[[Tensor], Tensor], channels: int, multiple: int = 1) -> int:
+    """``measure_reach(...).overlap``."""
+    return measure_reach(run, channels, multiple).overlap
 
 
 def _exact_reach(run: Callable[[Tensor], Tensor], channels: int, multiple: int) -> int | None:
@@ -57,7 +81,9 @@ def _exact_reach(run: Callable[[Tensor], Tensor], channels: int, multiple: int) 
     return reach if reach <= LIMIT else None
 
 
-def _visible_reach(run: Callable[[Tensor], Tensor], channels: int, multiple: int) -> int:
+def _visible_reach(
+    run: Callable[[Tensor], Tensor], channels: int, multiple: int
+) -> tuple[int, float]:
     cut, width = _up(LIMIT, multiple), _up(5 * LIMIT // 2, multiple)
     height = _up(_HEIGHT, multiple)
     noise = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0))
@@ -66,8 +92,9 @@ def _visible_reach(run: Callable[[Tensor], Tensor], channels: int, multiple: int
     whole, part = run(strip), run(strip[..., cut:])
     upscale = whole.shape[-1] // width
     change = (whole[..., cut * upscale :] - part).abs().amax(dim=(0, 1, 2))
-    visible = (change > _TOLERANCE).nonzero().flatten() // upscale
-    return min(int(visible[-1]) + 1, LIMIT) if len(visible) else 0
+    visible = (change > TOLERANCE).nonzero().flatten() // upscale
+    reach = min(int(visible[-1]) + 1, LIMIT) if len(visible) else 0
+    return reach, float(change[reach * upscale :].max())
 
 
 def _up(length: int, multiple: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ class Span:
     read_start: int
     read_stop: int
 
+    def widened(self, by: int) -> tuple[int, int]:
+        """From where to where the kept part reaches with ``by`` more pixels on its inner sides."""
+        return max(self.read_start, self.start - by), min(self.read_stop, self.stop + by)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -31,17 +36,16 @@ class Tile:
         rows, columns = self.rows, self.columns
         return images[..., rows.read_start : rows.read_stop, columns.read_start : columns.read_stop]
 
-    def keep(self, output: Tensor, upscale: int) -> Tensor:
-        """The network's output for this tile without the overlap."""
-        top = (self.rows.start - self.rows.read_start) * upscale
-        left = (self.columns.start - self.columns.read_start) * upscale
-        height = (self.rows.stop - self.rows.start) * upscale
-        width = (self.columns.stop - self.columns.start) * upscale
-        return output[..., top : top + height, left : left + width]
+    def keep(self, output: Tensor, upscale: int, more: int = 0) -> Tensor:
+        """The network's output for this tile without the overlap, ``more`` pixels of it kept."""
+        rows, columns = self.rows.widened(more), self.columns.widened(more)
+        top, bottom = ((edge - self.rows.read_start) * upscale for edge in rows)
+        left, right = ((edge - self.columns.read_start) * upscale for edge in columns)
+        return output[..., top:bottom, left:right]
 
 
-def spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[Span]:
-    """``length`` pixels in equal parts of at most ``tile``, each read with ``overlap`` around it.
+def spans(length: int, tile: int, overlap: int, multiple: int = 1, first: int = 0) -> list[Span]:
+    """``length`` pixels in parts of nearly one size, at most ``tile``, each read with ``overlap``.
 
     Args:
         length: a multiple of ``multiple``.
@@ -49,19 +53,15 @@ def spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[Span]
         overlap: pixels read beyond a part on each side, inside the image.
         multiple: all starts and sizes are multiples of it, so that windows and unshuffled pixels
             fall as in the whole image.
+        first: where the first part begins; a multiple of ``multiple``.
     """
-    units = math.ceil(length / multiple)
+    units = math.ceil((length - first) / multiple)
     parts = math.ceil(units / max(1, tile // multiple))
-    size = math.ceil(units / parts) * multiple
+    edges = [first + units * part // parts * multiple for part in range(parts + 1)]
     overlap = math.ceil(overlap / multiple) * multiple
     return [
-        Span(
-            start,
-            min(start + size, length),
-            max(0, start - overlap),
-            min(start + size + overlap, length),
-        )
-        for start in range(0, length, size)
+        Span(start, stop, max(0, start - overlap), min(stop + overlap, length))
+        for start, stop in itertools.pairwise(edges)
     ]
 
 
@@ -85,13 +85,19 @@ def pad_to_multiple(images: Tensor, multiple: int, minimum: int = 1) -> Tensor:
     """
     for axis in (-2, -1):
         length = images.shape[axis]
-        target = math.ceil(max(length, minimum) / multiple) * multiple
+        target = padded(length, multiple, minimum)
         if target > length:
-            images = images.index_select(axis, _reflected(length, target).to(images.device))
+            images = images.index_select(axis, reflected(length, target).to(images.device))
     return images
 
 
-def _reflected(length: int, target: int) -> Tensor:
+def padded(length: int, multiple: int, minimum: int = 1) -> int:
+    """``length`` raised to a multiple that is at least ``minimum``."""
+    return math.ceil(max(length, minimum) / multiple) * multiple
+
+
+def reflected(length: int, target: int) -> Tensor:
+    """Which of ``length`` pixels stands at each of ``target`` places, reflected at the end."""
     period = max(1, 2 * (length - 1))
     index = torch.arange(target) % period
     return torch.where(index < length, index, period - index)

@@ -1,253 +1,244 @@
-"""One image through a network: any depth, any channels, any size."""
+"""A network that enlarges images, as a function: the library's face and the commands' engine."""
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self, overload
 
 import numpy as np
-import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from ..data.images import to_image, to_tensor
-from ..errors import AdasrError, OptionError
-from ..weights import load_network, network_scale
-from ..weights.build import evaluation_mode, input_channels
-from .channels import enlarge_alpha, extend_visible, split_alpha
-from .memory import available_bytes, bytes_per_pixel, is_out_of_memory
-from .receptive_field import needed_overlap
-from .tiles import grid, pad_to_multiple
+from ..data.images import read_image
+from ..errors import OptionError
+from .backend import Backend
+from .batch import upscale_stack
+from .channels import check_image, check_values
+from .device import choose_device as choose_device
+from .ensemble import SelfEnsemble
+from .forms import array_of_picture, arrays_of_tensor, picture_of_array, tensor_of_arrays
+from .memory import is_out_of_memory
+from .rescale import RescaledSink, rescale
+from .rows import ArrayRows, ArraySink, Rows, Sink
+from .tiler import OnTile, Tiler
+from .torch_backend import TorchBackend
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SMALLEST_TILE = 32
-_MEMORY_SHARE = 0.5
+_SCALES = (0.1, 32)
 
 
 class Upscaler:
-    """A network that enlarges images, as a function on arrays.
+    """A network that enlarges images, as a function.
 
-    ``up(image)`` takes (H, W) or (H, W, C), C in {1, 2, 3, 4} (gray, gray and alpha, RGB, RGBA), as
-    uint8, uint16 or float in [0, 1], and returns the same dtype and channels, ``upscale`` times
-    larger. Gray is computed as RGB and averaged. Alpha is enlarged by bicubic interpolation, and
-    colours under fully transparent pixels do not bleed into visible ones. Images that do not fit
-    in memory are computed in tiles that overlap as far as the network looks.
+    ``up(image)`` takes
+
+    * an array (H, W) or (H, W, C), C in {1, 2, 3, 4} (gray, gray and alpha, RGB, RGBA), uint8,
+      uint16 or float in [0, 1];
+    * a Pillow image; its mode is kept (a palette becomes RGB, 1-bit gray), and its ICC profile;
+    * a tensor (C, H, W) or (N, C, H, W) of the same values, on any device;
+    * the path of an image file, which gives an array
+
+    and returns the same kind, ``upscale`` times as large. Gray is computed as RGB and averaged.
+    Alpha is enlarged by bicubic interpolation, and colours under fully transparent pixels do not
+    bleed into visible ones. Images that do not fit in memory are computed in tiles that overlap as
+    far as the network looks (``tiler.Tiler`` tells how exact that is); ``stream`` takes images that
+    memory does not hold. Safe to call from several threads, which take turns at the network.
 
     Args:
-        model: a weights file, or a network; a network stays where it is unless ``device`` says
-            otherwise, and keeps its training mode.
+        model: a weights file, a network, or a backend. A network stays where it is unless
+            ``device`` says otherwise, and keeps its training mode. A backend brings its own device
+            and precision.
         device: "cuda", "cuda:1", "mps", "cpu"; "auto" is the best there is.
-        precision: of the computation; "auto" is fp32. A tile whose result in bf16 or fp16 is not
-            finite is computed again in fp32.
+        precision: of the computation; "auto" is bf16 or fp16 where the device has instructions for
+            them, else fp32. What is not finite in bf16 or fp16 is computed again in fp32.
         tile: side of a tile in pixels of the input, without the overlap; 0 is the whole image at
             once; "auto" makes tiles only where memory asks for them.
+        scale: of the output, e.g. 2.5; the network's own if None. Another one is resampled from
+            the network's output with an antialiased Lanczos kernel.
+        self_ensemble: whether to average over the eight flips and turns: 8 times as slow.
+        compile: whether to compile the network (TorchInductor): a minute before the first image.
+        backend: what runs the network: "torch", or "onnxruntime" for an ONNX file.
 
     Raises:
         WeightsError: the weights cannot be used.
-        OptionError: an unknown device or precision, or a negative tile.
+        OptionError: an unknown device, precision or backend, a negative tile, a scale out of range.
     """
 
     def __init__(
         self,
-        model: str | Path | nn.Module,
-        device: str | torch.device = "auto",
+        model: str | Path | nn.Module | Backend,
+        device: Any = "auto",
         precision: Precision = "auto",
         tile: int | Literal["auto"] = "auto",
+        *,
+        scale: float | None = None,
+        self_ensemble: bool = False,
+        compile: bool = False,
+        backend: Literal["torch", "onnxruntime"] = "torch",
     ) -> None:
-        if precision != "auto" and precision != "fp32" and precision not in _DTYPES:
-            raise OptionError(f"must be auto, fp32, bf16 or fp16, got {precision}.", ("precision",))
-        if tile != "auto" and (not isinstance(tile, int) or tile < 0):
-            raise OptionError(f"must be auto, 0 or a number of pixels, got {tile}.", ("tile",))
-        if isinstance(model, nn.Module):
-            parameter = next(model.parameters(), torch.zeros(()))
-            self.device = parameter.device if device == "auto" else choose_device(device)
-            self.net = model.to(self.device)
-        else:
-            self.device = choose_device(device)
-            self.net = load_network(model, self.device)
-        self.precision: Precision = precision
-        self.tile: int | Literal["auto"] = tile
-        self.upscale = network_scale(self.net)
-        self._channels = input_channels(self.net)
-        if self._channels not in (1, 3):
-            raise AdasrError(
-                f"{type(self.net).__name__} takes images of {self._channels} channels. "
-                "Give a network of RGB or gray images."
-            )
-        self._multiple = int(getattr(self.net, "size_multiple", 1))
-        self._minimum = int(getattr(self.net, "size_minimum", 1))
-        self._overlap: int | None = None
-        self._bytes_per_pixel: float | None = None
+        if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
+            low, high = _SCALES
+            raise OptionError(f"must lie in {low:g} to {high:g}, got {scale:g}.", ("scale",))
+        runner = _runner(model, device, precision, compile, backend)
+        self.backend: Backend = SelfEnsemble(runner) if self_ensemble else runner
+        self._tiler = Tiler(self.backend, tile)
+        self.device = self.backend.device
+        self.precision = self.backend.precision
+        self.upscale = self.backend.upscale if scale is None else scale
 
-    def __call__(
-        self, image: np.ndarray, on_tile: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
+    @property
+    def tile(self) -> int | str:
+        """Side of a tile, 0 for the whole image, or "auto"."""
+        return self._tiler.tile
+
+    @property
+    def tile_error(self) -> float:
+        """What cutting an image into tiles changes in a value of the output, in [0, 1].
+
+        0 where the network looks no further than tiles overlap; else measured on noise and edges.
+        """
+        return self._tiler.reach.error
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(H, W, C) of what an image of ``shape`` becomes."""
+        height, width = (max(1, round(side * self.upscale)) for side in shape[:2])
+        return height, width, shape[2]
+
+    @overload
+    def __call__(self, image: np.ndarray | str | Path, on_tile: OnTile | None = ...) -> np.ndarray:
+        pass
+
+    @overload
+    def __call__(self, image: Image.Image, on_tile: OnTile | None = ...) -> Image.Image:
+        pass
+
+    @overload
+    def __call__(self, image: Tensor, on_tile: OnTile | None = ...) -> Tensor:
+        pass
+
+    def __call__(self, image: Any, on_tile: OnTile | None = None) -> Any:
         """``image`` enlarged; see the class.
 
         Args:
-            image: (H, W) or (H, W, C).
+            image: an array, a Pillow image, a tensor or the path of a file.
             on_tile: called after each tile with how many are done and how many there are.
 
         Raises:
-            ValueError: not such an array.
+            ValueError: no such image.
+            ImageReadError: a file that cannot be read.
             AdasrError: the network's output is not finite, or memory does not hold one small tile.
         """
-        _check(image)
-        pixels = image[..., None] if image.ndim == 2 else image
-        colours, alpha = split_alpha(pixels)
-        if alpha is not None:
-            colours = extend_visible(colours, alpha)
-        with evaluation_mode(self.net), torch.inference_mode():
-            larger = self._colours(colours, on_tile)
-        if alpha is not None:
-            larger = np.dstack([larger, enlarge_alpha(alpha, self.upscale)])
-        return larger[..., 0] if image.ndim == 2 else larger
+        if isinstance(image, str | Path):
+            image = read_image(image)
+        if isinstance(image, Image.Image):
+            return picture_of_array(self._array(array_of_picture(image), on_tile), image)
+        if isinstance(image, Tensor):
+            larger = [self._array(part, on_tile) for part in arrays_of_tensor(image)]
+            return tensor_of_arrays(larger, image)
+        return self._array(image, on_tile)
 
-    def _colours(
-        self, colours: np.ndarray, on_tile: Callable[[int, int], None] | None
-    ) -> np.ndarray:
-        """(H, W, 1 or 3) enlarged, with smaller tiles where memory runs out."""
-        height, width, _ = colours.shape
-        images = pad_to_multiple(self._batch(colours), self._multiple, self._minimum)
-        tile = self._tile_for(images)
-        while True:
+    def batch(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Arrays as ``up(image)`` takes them, each enlarged; small ones of one shape in one pass.
+
+        Raises:
+            ValueError, AdasrError: as a call.
+        """
+        alike: dict[Any, list[int]] = {}
+        for number, image in enumerate(images):
+            check_image(image.shape, image.dtype)
+            check_values(image)
+            alike.setdefault((image.shape, image.dtype), []).append(number)
+        done: dict[int, np.ndarray] = {}
+        for numbers in alike.values():
+            count = self._at_once(images[numbers[0]])
+            for first in range(0, len(numbers), count):
+                group = numbers[first : first + count]
+                done.update(zip(group, self._stack([images[n] for n in group]), strict=True))
+        return [done[number] for number in range(len(images))]
+
+    def stream(self, source: Rows, sink: Sink, on_tile: OnTile | None = None) -> None:
+        """An image larger than memory, read and written in bands of rows.
+
+        Args:
+            source: (H, W, C) in ``shape``, its ``dtype``, and ``rows(first, end)``.
+            sink: ``write(rows)`` is given the rows of ``output_shape(source.shape)``, top to
+                bottom.
+            on_tile: as in a call.
+
+        Raises:
+            ValueError, AdasrError: as a call; and what the source and the sink raise.
+        """
+        check_image(source.shape, np.dtype(source.dtype))
+        height, width, channels = source.shape
+        size, own = self.output_shape(source.shape)[:2], self.backend.upscale
+        made = (height * own, width * own, channels)
+        if size != made[:2]:
+            sink = RescaledSink(sink, made, size)
+        self._tiler.run(source, sink, on_tile)
+
+    def close(self) -> None:
+        """Give back the memory of the network; no further calls."""
+        self.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _array(self, image: np.ndarray, on_tile: OnTile | None) -> np.ndarray:
+        check_image(image.shape, image.dtype)
+        check_values(image)
+        source = ArrayRows(image[..., None] if image.ndim == 2 else image)
+        sink = ArraySink(self.output_shape(source.shape), image.dtype)
+        self.stream(source, sink, on_tile)
+        return sink.image[..., 0] if image.ndim == 2 else sink.image
+
+    def _at_once(self, image: np.ndarray) -> int:
+        """How many images like ``image`` go into one pass."""
+        if self.tile != "auto":
+            return 1
+        pixels = 0.25 * self.backend.available_bytes() / self.backend.bytes_per_pixel()
+        planes = 3 if self.backend.channels == 1 else 1
+        return max(1, int(min(pixels, _BATCH_AREA) / (planes * image.shape[0] * image.shape[1])))
+
+    def _stack(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        if len(images) > 1:
+            flat = images[0].ndim == 2
             try:
-                larger = self._tiled(images, tile, colours, on_tile)
-                return larger[: height * self.upscale, : width * self.upscale]
+                larger = upscale_stack(self.backend, [i[..., None] if flat else i for i in images])
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            before = tile or max(images.shape[-2:])
-            if before <= _SMALLEST_TILE:
-                raise AdasrError(
-                    f"Memory of {self.device} does not hold a tile of {before} pixels. "
-                    "Close other programs, or use device cpu."
-                )
-            tile = max(_SMALLEST_TILE, before // 2)
-
-    def _batch(self, colours: np.ndarray) -> Tensor:
-        """(H, W, 1 or 3) as the network takes it: RGB, or each plane as one gray image."""
-        images = to_tensor(colours)[None]
-        if self._channels == 1:
-            return images.transpose(0, 1)
-        return images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
-
-    def _tiled(
-        self,
-        images: Tensor,
-        tile: int,
-        colours: np.ndarray,
-        on_tile: Callable[[int, int], None] | None,
-    ) -> np.ndarray:
-        height, width = images.shape[-2:]
-        whole = tile == 0 or tile >= max(height, width)
-        overlap = 0 if whole else self._needed_overlap()
-        tiles = grid(height, width, 0 if whole else tile, overlap, self._multiple)
-        channels = colours.shape[2]
-        larger = np.empty((height * self.upscale, width * self.upscale, channels), colours.dtype)
-        for done, part in enumerate(tiles, 1):
-            output = part.keep(self._finite(part.read(images)), self.upscale)
-            if self._channels == 1:
-                output = output.transpose(0, 1)
-            if channels == 1:
-                output = output.mean(dim=1, keepdim=True)
-            top, left = part.rows.start * self.upscale, part.columns.start * self.upscale
-            depth = colours.dtype if colours.dtype.kind == "u" else np.float32
-            kept = to_image(output, depth)
-            larger[top : top + kept.shape[0], left : left + kept.shape[1]] = kept
-            if on_tile is not None:
-                on_tile(done, len(tiles))
-        return larger
-
-    def _finite(self, images: Tensor) -> Tensor:
-        """The network's output in float32, every value finite."""
-        output = self._run(images, self.precision)
-        if not output.isfinite().all() and self.precision in _DTYPES:
-            output = self._run(images, "fp32")
-        if not output.isfinite().all():
-            raise AdasrError(
-                "The network's output is not finite (NaN or infinity), also in fp32. "
-                "Its weights are damaged, or it diverged in training: use another checkpoint."
-            )
-        expected = tuple(side * self.upscale for side in images.shape[-2:])
-        if tuple(output.shape[-2:]) != expected:
-            raise AdasrError(
-                f"{type(self.net).__name__} made {tuple(output.shape[-2:])} pixels of "
-                f"{tuple(images.shape[-2:])}, not {expected}. Its scale is not {self.upscale}."
-            )
-        return output
-
-    def _run(self, images: Tensor, precision: Precision) -> Tensor:
-        """(N, C, h, w) on any device to (N, C, h * upscale, w * upscale), float32."""
-        dtype = _DTYPES.get(precision)
-        context = contextlib.nullcontext() if dtype is None else _autocast(self.device, dtype)
-        with context:
-            return self.net(images.to(self.device)).float()
-
-    def _needed_overlap(self) -> int:
-        if self._overlap is None:
-            self._overlap = needed_overlap(
-                lambda x: self._run(x, "fp32"), self._channels, self._multiple
-            )
-        return self._overlap
-
-    def _tile_for(self, images: Tensor) -> int:
-        """The tile's side for this image, 0 for the whole."""
-        if self.tile != "auto":
-            return self.tile
-        if self._bytes_per_pixel is None:
-            side = math.ceil(max(_SMALLEST_TILE, self._minimum) / self._multiple) * self._multiple
-            probe = torch.zeros(1, self._channels, side, side)
-            self._bytes_per_pixel = bytes_per_pixel(
-                self.net, lambda x: self._run(x, self.precision), probe
-            )
-        batch, _, height, width = images.shape
-        share = _MEMORY_SHARE * available_bytes(self.device)
-        pixels = share / (self._bytes_per_pixel * batch)
-        if height * width <= pixels:
-            return 0
-        return max(_SMALLEST_TILE, int(math.sqrt(pixels)) - 2 * self._needed_overlap())
+                larger = []
+            if larger:
+                size = self.output_shape(images[0][..., None].shape if flat else images[0].shape)
+                larger = [i if i.shape == size else rescale(i, size[:2]) for i in larger]
+                return [i[..., 0] if flat else i for i in larger]
+            self.backend.release()
+        return [self._array(image, None) for image in images]
 
 
-def choose_device(name: str | torch.device = "auto") -> torch.device:
-    """The device called ``name``; "auto" is a GPU where there is one.
-
-    Raises:
-        OptionError: there is no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise OptionError(
-            f"cannot be used here: {name} ({first}).", ("device",), "Use auto or cpu."
-        ) from None
-    return device
+# Pixels of the input in one pass of several images. A network is no faster beyond it.
+_BATCH_AREA = 512 * 512
 
 
-def _check(image: np.ndarray) -> None:
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
-        raise ValueError(f"expected an image of (H, W) or (H, W, 1 to 4), got {image.shape}")
-    if 0 in image.shape:
-        raise ValueError(f"the image is empty: {image.shape}")
-    if image.dtype in (np.uint8, np.uint16):
-        return
-    if image.dtype.kind != "f":
-        raise ValueError(f"expected uint8, uint16 or float values, got {image.dtype}")
-    low, high = float(image.min()), float(image.max())
-    if not (low >= 0.0 and high <= 1.0):  # also for NaN
-        raise ValueError(f"float values must lie in [0, 1], got {low:g} to {high:g}")
+def _runner(
+    model: Any, device: Any, precision: str, compile: bool, backend: str
+) -> TorchBackend | Backend:
+    if not isinstance(model, nn.Module | str | Path):
+        return model
+    if backend == "torch":
+        return TorchBackend(model, device, precision, compile)
+    if backend == "onnxruntime" and not isinstance(model, nn.Module):
+        make: Callable[..., Backend] = _onnx_backend()
+        return make(model, device, precision)
+    hint = "Use torch or onnxruntime (with an ONNX file)."
+    raise OptionError(f"unknown backend '{backend}' for this model.", ("backend",), hint)
 
 
-def _autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    return torch.autocast(device.type, dtype=dtype)
+def _onnx_backend() -> Callable[..., Backend]:
+    from .onnx_backend import OnnxBackend  # pyright: ignore[reportMissingImports]
+
+    return OnnxBackend

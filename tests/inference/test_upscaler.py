@@ -11,7 +11,7 @@ from torch import nn
 
 from adasr.errors import AdasrError, OptionError, WeightsError
 from adasr.inference import Upscaler
-from adasr.inference import upscaler as module
+from adasr.inference import torch_backend as module
 from adasr.weights import build_network, save_network
 
 SMALL = {"type": "SRResNet", "num_feat": 8, "num_block": 2, "upscale": 2}
