@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,7 +102,7 @@ def load_with_dropout(weights: str | Path, p: float | None = None) -> tuple[nn.M
     loaded = identify(weights)
     settings = trained_dropout(loaded.metadata)
     if p is not None:
-        settings = DropoutSettings(p, *((settings.weight, settings.sites) if settings else ()))
+        settings = replace(settings, p=p) if settings is not None else DropoutSettings(p)
     if settings is None:
         hint = "Give one, e.g. --dropout 0.05; the smaller, the closer to the plain network."
         raise OptionError(f"{weights} was not trained with dropout.", ("--uncertainty",), hint)

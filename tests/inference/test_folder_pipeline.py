@@ -175,9 +175,7 @@ def test_two_parts_are_one_run(tmp_path: Path) -> None:
     parts = [
         upscale_folder(up, tmp_path / "in", tmp_path / "parts", shard=Shard(i, 2)) for i in (1, 2)
     ]
-    assert sorted(p.name for part in parts for p in part.done) == sorted(
-        p.name for p in whole.done
-    )
+    assert sorted(p.name for part in parts for p in part.done) == sorted(p.name for p in whole.done)
     assert parts[0].failures | parts[1].failures == whole.failures
     images = [
         {k: v for k, v in files(tmp_path / name).items() if not k.endswith(".json")}
@@ -215,7 +213,10 @@ def test_an_input_folder_that_disappears_ends_the_run(tmp_path: Path) -> None:
         if (tmp_path / "in").exists():
             (tmp_path / "in").rename(tmp_path / "elsewhere")
 
-    report = upscale_folder(Upscaler(Nearest()), tmp_path / "in", tmp_path / "out", on_done=pull_out)
+    report = upscale_folder(
+        Upscaler(Nearest()), tmp_path / "in", tmp_path / "out", on_done=pull_out
+    up = Upscaler(Nearest())
+    report = upscale_folder(up, tmp_path / "in", tmp_path / "out", on_done=pull_out)
     assert report.ended is not None and "disappeared" in report.ended
     assert len(report.failures) == 1 and len(report.left) > 50
 

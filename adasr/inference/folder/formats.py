@@ -17,6 +17,7 @@ _LOSSLESS = (".png", ".tif", ".tiff")
 FALLBACKS = (".png", ".tif")
 """What a result is written as when the format that was asked for cannot hold it."""
 
+
 def default_suffix(path: Path) -> str:
     """The format of the result when none is named: the input's where it is lossless, else PNG."""
     own = path.suffix.lower()

@@ -62,7 +62,8 @@ def problem_with(path: Path, error: Exception) -> str:
     if isinstance(error, AdasrError | ValueError):
         return printable(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return printable(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+        named = f"{error.filename}: " if error.filename else ""
+        return printable(f"{named}{error.strerror}")
     return printable(f"{type(error).__name__}: {error}")
 
 
