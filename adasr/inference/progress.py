@@ -65,7 +65,7 @@ class FolderProgress:
 
     def start(self, path: Path, number: int, total: int) -> None:
         """An image begins."""
-        name = shown(path.name and Path(path.name))
+        name = shown(Path(path.name))
         short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
         self._total = total
         self._bar.update(self._task, total=total, description=short)

@@ -213,8 +213,6 @@ def test_an_input_folder_that_disappears_ends_the_run(tmp_path: Path) -> None:
         if (tmp_path / "in").exists():
             (tmp_path / "in").rename(tmp_path / "elsewhere")
 
-    report = upscale_folder(
-        Upscaler(Nearest()), tmp_path / "in", tmp_path / "out", on_done=pull_out
     up = Upscaler(Nearest())
     report = upscale_folder(up, tmp_path / "in", tmp_path / "out", on_done=pull_out)
     assert report.ended is not None and "disappeared" in report.ended

@@ -6,7 +6,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -127,7 +127,7 @@ class Pipeline(Generic[In, Out]):
         self._next = 0
         self._count = threads or min(4, max(2, os.cpu_count() or 2))
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Run, and tell what happens; endings come in the order of ``jobs``.
 
         Leaving the iterator early stops the run and waits for what is under way.
@@ -258,8 +258,3 @@ class Pipeline(Generic[In, Out]):
             # Told before there is room for more, so that a full disk is known as early as can be.
             self._events.put(Ended(piece.number, output, error))
             self._budget.give(piece.size)
-
-
-def closing_events(pipeline: Pipeline[In, Out]) -> contextlib.closing[Iterator[Event]]:
-    """``pipeline.events()`` that is left properly, whatever happens to the one who reads it."""
-    return contextlib.closing(pipeline.events())  # type: ignore[type-var]

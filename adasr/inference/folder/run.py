@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ...files import remove_leftovers
 from ...memory import free_memory
 from ..upscaler import Upscaler
 from .formats import read_suffix
-from .pipeline import Ended, Pipeline, Started, Tiled, closing_events
+from .pipeline import Ended, Pipeline, Started, Tiled
 from .plan import Plan, make_plan
 from .report import FolderReport, problem_with, write_failures
 from .shard import WHOLE, Shard
@@ -97,7 +98,8 @@ def upscale_folder(
     room = min(_MOST_ROOM, max(_LEAST_ROOM, free_memory() // 4))
     files = Files(skip_existing, max_pixels, strip_metadata, quality)
     try:
-        with closing_events(_pipeline(upscaler, files, plan, room, stop)) as events:
+        events = _pipeline(upscaler, files, plan, room, stop).events()
+        with contextlib.closing(events):
             for event in events:
                 if isinstance(event, Ended):
                     path = plan.jobs[event.number].source
