@@ -299,3 +299,16 @@ def test_one_failure_more_than_fit_on_a_screen(
     assert len(lines) == 21 and str(tmp_path / "out/failures.json") in lines[-1]
     found = json.loads((tmp_path / "out/failures.json").read_text())["failures"]
     assert len(found) == 50 and found[0]["file"].endswith("0 [bold].png")
+
+
+def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    # Half a second each, for nothing.
+    heavy = "accelerate kornia lpips matplotlib numba scipy skimage spandrel tensorboard torchvision"
+    code = (
+        "import sys; from adasr.cli import main; code = main(sys.argv[1:]);"
+        f"print(*(name for name in '{heavy}'.split() if name in sys.modules)); sys.exit(code)"
+    )
+    given = ["infer", "-i", inputs / "rgb.png", "-o", tmp_path, "-m", weights, "--device", "cpu"]
+    command = [sys.executable, "-c", code, *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [""]
