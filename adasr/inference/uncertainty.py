@@ -161,6 +161,7 @@ class UncertaintyUpscaler:
         if passes < 2:
             raise OptionError(f"must be at least 2, got {passes}.", ("passes",))
         self.upscaler, self.passes, self.seed = upscaler, passes, seed
+        self.device = upscaler.device
         self._dropouts = [
             site.regularizer for site in sites if isinstance(site.regularizer, FixedDropout)
         ]

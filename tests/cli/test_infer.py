@@ -303,7 +303,7 @@ def test_one_failure_more_than_fit_on_a_screen(
 
 def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_path: Path) -> None:
     # Half a second each, for nothing.
-    heavy = "accelerate kornia lpips matplotlib numba scipy skimage spandrel tensorboard torchvision"
+    heavy = "accelerate kornia lpips matplotlib numba scipy skimage spandrel torchvision"
     code = (
         "import sys; from adasr.cli import main; code = main(sys.argv[1:]);"
         f"print(*(name for name in '{heavy}'.split() if name in sys.modules)); sys.exit(code)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -245,3 +247,35 @@ def test_inputs_that_may_not_be_written_to_are_enough(tmp_path: Path) -> None:
     report = upscale_folder(Upscaler(Nearest()), tmp_path / "in", tmp_path / "out")
     assert len(report.done) == 1
     assert (tmp_path / "out/sub/a.png").stat().st_mode & 0o200
+
+
+_MANY = """
+import json, sys
+import psutil, torch
+from adasr.inference import Upscaler, upscale_folder
+
+class Nearest(torch.nn.Module):
+    upscale = 2
+    def forward(self, x):
+        return torch.nn.functional.interpolate(x, scale_factor=2.0)
+
+held = []
+def note(path, problem):
+    held.append(psutil.Process().memory_info().rss / 2**20)
+
+report = upscale_folder(Upscaler(Nearest(), device="cpu"), sys.argv[1], sys.argv[2], on_done=note)
+print(json.dumps({"done": len(report.done), "held": held}))
+"""
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_many_images(tmp_path: Path) -> None:
+    count = 4000
+    for number in range(count):
+        save(tmp_path / f"in/{number % 10}/{number}.png", number, (40, 30 + number % 40, 3))
+    command = [sys.executable, "-c", _MANY, str(tmp_path / "in"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["done"] == count
+    early, late = max(found["held"][500:1000]), max(found["held"][-500:])
+    assert late - early < 8, (early, late)  # MiB; all the results together take 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Out = TypeVar("Out")
 OnTile = Callable[[int, int], None]
 
 _MOST_AT_A_TIME = 64
+_YIELD = 5  # of niceness: a third of the share of the threads that compute
 
 
 class Work(Protocol[In, Out]):
@@ -107,6 +109,8 @@ class Pipeline(Generic[In, Out]):
         room: bytes of images and results in memory at a time.
         stop: set by anybody to end early: what is computed is still written, what is being
             computed is dropped at its next tile.
+        yielding: whether the network needs all the cores itself: readers and writers then take
+            what it leaves.
         threads: that read, and that write.
     """
 
@@ -116,6 +120,7 @@ class Pipeline(Generic[In, Out]):
         work: Work[In, Out],
         room: int,
         stop: threading.Event,
+        yielding: bool = False,
         threads: int | None = None,
     ) -> None:
         self.jobs, self.work, self.stop = jobs, work, stop
@@ -124,6 +129,7 @@ class Pipeline(Generic[In, Out]):
         self._results: queue.SimpleQueue[_Piece[In, Out] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event | _Closed] = queue.SimpleQueue()
         self._order = threading.Lock()
+        self._yielding = yielding
         self._next = 0
         self._count = threads or min(4, max(2, os.cpu_count() or 2))
 
@@ -173,6 +179,7 @@ class Pipeline(Generic[In, Out]):
             self._events.put(_Closed(error))
 
     def _read(self) -> None:
+        self._yield_cores()
         while (piece := self._admitted()) is not None:
             job = self.jobs[piece.number]
             try:
@@ -247,6 +254,7 @@ class Pipeline(Generic[In, Out]):
         self._events.put(Tiled(done, total))
 
     def _write(self) -> None:
+        self._yield_cores()
         while (piece := self._results.get()) is not None:
             output, error = None, piece.error
             if piece.result is not None:
@@ -258,3 +266,10 @@ class Pipeline(Generic[In, Out]):
             # Told before there is room for more, so that a full disk is known as early as can be.
             self._events.put(Ended(piece.number, output, error))
             self._budget.give(piece.size)
+
+    def _yield_cores(self) -> None:
+        if self._yielding and sys.platform == "linux":  # where threads have priorities of their own
+            with contextlib.suppress(OSError):
+                own = threading.get_native_id()
+                least = min(19, os.getpriority(os.PRIO_PROCESS, own) + _YIELD)
+                os.setpriority(os.PRIO_PROCESS, own, least)

@@ -128,11 +128,12 @@ def _pipeline(
     room: int,
     stop: threading.Event,
 ) -> Pipeline[Any, Any]:
+    yielding = upscaler.device.type == "cpu"
     if isinstance(upscaler, Upscaler):
-        return Pipeline(plan.jobs, Enlarge(upscaler, files), room, stop)
+        return Pipeline(plan.jobs, Enlarge(upscaler, files), room, stop, yielding)
     from .maps import EnlargeWithMap
 
-    return Pipeline(plan.jobs, EnlargeWithMap(upscaler, files), room, stop)
+    return Pipeline(plan.jobs, EnlargeWithMap(upscaler, files), room, stop, yielding)
 
 
 def _note(event: Ended, path: Path, plan: Plan, report: FolderReport) -> str | None:
