@@ -128,7 +128,8 @@ def _with_pillow(
     told = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
     if suffix in _NO_ALPHA:
         told["dpi"] = metadata.dpi and tuple(round(side) for side in metadata.dpi)  # pyright: ignore
-        told["exif"] = _at_most(metadata.exif, _JPEG_EXIF_LIMIT)
+        exif = _at_most(metadata.exif, _JPEG_EXIF_LIMIT)
+        told["exif"] = exif and b"Exif\0\0" + exif
         told["xmp"] = _at_most(metadata.xmp, _JPEG_XMP_LIMIT)
     file = io.BytesIO()
     pixels = np.ascontiguousarray(image).squeeze(2) if image.shape[2] == 1 else image
@@ -152,7 +153,7 @@ def _pillow_options(path: Path, suffix: str, quality: int | None) -> tuple[str, 
             raise ImageWriteError(path, "cannot be encoded: Pillow has no AVIF here", "Try .webp.")
         return "AVIF", {"quality": quality, "subsampling": "4:4:4"}
     try:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError:
         hint = "Install it with `pip install pillow-heif`, or write .avif, .jpg or .png."
         raise ImageWriteError(path, "is HEIC, whose codec is not installed", hint) from None

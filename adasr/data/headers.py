@@ -24,20 +24,21 @@ _BITS_PER_SAMPLE_TAG = 258
 _lock = threading.Lock()  # guards Pillow's global limit
 
 
-def check_regular(path: Path) -> None:
-    """Refuse what is no file with an end: reading a pipe waits, reading a device may never end.
+def check_regular(path: Path) -> int:
+    """A file's bytes. Refuses what has no end: a pipe makes one wait, a device may never stop.
 
     Raises:
         ImageReadError: missing, forbidden, a folder, a device, a pipe.
     """
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a zero in the name
         raise unreadable(path, error) from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(found.st_mode):
         raise ImageReadError(path, "is a folder, not an image")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise ImageReadError(path, "is no regular file (a device, a pipe or a socket)")
+    return found.st_size
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> ImageReadError:
@@ -103,7 +104,7 @@ def load_heic(path: Path) -> None:
     if "HEIF" in Image.OPEN:
         return
     try:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError:
         hint = "Install it with `pip install pillow-heif`, or save the image as PNG or JPEG."
         raise ImageReadError(path, "is HEIC, whose codec is not installed", hint) from None

@@ -33,10 +33,11 @@ class Metadata:
         EXIF gets the new size. A colour profile is kept for colours, a gray one for gray, no other.
         """
         exif = upright_exif(self.exif, (height, width), turn=False) if self.exif else None
-        return replace(self, exif=exif, icc=self.icc if is_profile_for(self.icc, channels) else None)
+        icc = self.icc if is_profile_for(self.icc, channels) else None
+        return replace(self, icc=icc, exif=exif)
 
     def turned(self) -> Metadata:
-        """The same beside pixels that were turned upright: EXIF and XMP ask for no turn any more."""
+        """The same beside pixels that were turned upright: EXIF and XMP ask for no more turn."""
         exif = upright_exif(self.exif) if self.exif else None
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", self.xmp) if self.xmp else None
         return replace(self, exif=exif, xmp=xmp)

@@ -6,12 +6,12 @@ import io
 import math
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from .metadata import Metadata, is_profile_for
 from .tiff_tags import bytes_of_tag, exif_of_tiff
 
-_XMP_TAG, _ICC_TAG = 700, 34675
+_RESOLUTION_TAG, _XMP_TAG, _ICC_TAG = 282, 700, 34675
 
 
 def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Metadata:
@@ -28,14 +28,18 @@ def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Me
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp")  # the latter from a compressed chunk
     if isinstance(xmp, str):
         xmp = xmp.encode()
-    if image.format == "TIFF":
-        exif = exif_of_tiff(io.BytesIO(data) if isinstance(data, bytes) else data)
+    dpi = _dpi(info.get("dpi"))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
+        exif = exif_of_tiff(file)
+        xmp = bytes_of_tag(file, _XMP_TAG)  # Pillow has cut the orientation out of its own
+        dpi = dpi if _RESOLUTION_TAG in image.tag_v2 else None  # where Pillow says 1
     elif "Raw profile type exif" in info and "exif" not in info:  # as ImageMagick writes PNG
         exif = image.getexif().tobytes()
     else:
         exif = info.get("exif")
     exif = exif.removeprefix(b"Exif\0\0") if exif else None
-    return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, _dpi(info.get("dpi")))
+    return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, dpi)
 
 
 def metadata_of_tiff(file: BinaryIO, channels: int) -> Metadata:

@@ -83,11 +83,10 @@ def read_file(path: Path) -> bytes:
     Raises:
         ImageReadError: missing, forbidden, a folder, a device, larger than the memory.
     """
-    check_regular(path)
+    size = check_regular(path)
+    if size > _LARGE_FILE and size > free_memory():
+        raise ImageReadError(path, f"does not fit in memory ({size / 2**30:.1f} GiB)")
     try:
-        size = path.stat().st_size
-        if size > _LARGE_FILE and size > free_memory():
-            raise ImageReadError(path, f"does not fit in memory ({size / 2**30:.1f} GiB)")
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None

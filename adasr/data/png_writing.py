@@ -39,7 +39,7 @@ def metadata_chunks(metadata: Metadata) -> bytes:
 
 
 class PngWriter:
-    """An image's rows as one compressed stream; each row is filtered by its left or upper neighbours.
+    """An image's rows as one compressed stream; rows are filtered by their left or upper pixels.
 
     Args:
         file: open for writing.
@@ -72,7 +72,7 @@ class PngWriter:
             if part.dtype != np.uint8:
                 part = part.astype(">u2")
             part = np.ascontiguousarray(part).view(np.uint8).reshape(len(part), self._row)
-            self._put(self._stream.compress(self._filtered(part)))
+            self._put(self._stream.compress(self._filtered(part).data))
 
     def finish(self) -> None:
         """Write the end of the stream and of the file."""

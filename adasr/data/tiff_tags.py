@@ -1,7 +1,7 @@
 """The directories of TIFF files and of EXIF, which is one: read, chosen from, written.
 
-Pillow knows them too, but only classic ones, of whole images. Values are kept as little-endian bytes,
-the order that everything is written in: some readers get big-endian floats wrong.
+Pillow knows them too, but only classic ones, of whole images. Values are kept as little-endian
+bytes, the order that everything is written in: some readers get big-endian floats wrong.
 """
 
 from __future__ import annotations

@@ -9,8 +9,18 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .metadata import Metadata
-from .tiff_tags import LONG, LONG8, RATIONAL, SHORT, UNDEFINED, Directory, Layout, Value
-from .tiff_tags import pack_directory, told_tags
+from .tiff_tags import (
+    LONG,
+    LONG8,
+    RATIONAL,
+    SHORT,
+    UNDEFINED,
+    Directory,
+    Layout,
+    Value,
+    pack_directory,
+    told_tags,
+)
 
 _STRIP_BYTES = 2**18  # readers decode a strip at a time; larger ones save no more
 _LARGEST_CLASSIC = 2**32 - 2**26  # of 32-bit offsets, some room for what is not compressible
@@ -73,7 +83,7 @@ class TiffWriter:
         pixels = np.concatenate(self._waiting)
         if pixels.dtype.kind == "u":  # each value as the difference to its left neighbour
             pixels[:, 1:] -= pixels[:, :-1].copy()
-        data = zlib.compress(pixels.astype(self._stored, copy=False), _LEVEL)
+        data = zlib.compress(pixels.astype(self._stored, copy=False).data, _LEVEL)
         self._file.write(data)
         self._offsets.append(self._place)
         self._lengths.append(len(data))

@@ -1,4 +1,4 @@
-"""libvips where it is installed: rows of images that are too large for memory, odd kinds of TIFF."""
+"""libvips where it is installed: rows of images too large for memory, odd kinds of TIFF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 def vips() -> ModuleType | None:
     """The package pyvips, None where it or its library is missing."""
     try:
-        import pyvips
+        import pyvips  # pyright: ignore[reportMissingImports]
     except (ImportError, OSError):  # OSError: the package without the library
         return None
     return pyvips
@@ -33,7 +33,7 @@ def decode_with_vips(data: bytes, path: Path) -> np.ndarray:
         hint = f"`pip install pyvips[binary]` makes it readable. {RE_EXPORT}"
         raise ImageReadError(path, "is a TIFF of separate colour planes or deep gray alpha", hint)
     try:
-        image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
+        image = pyvips.Image.new_from_buffer(data, "", fail_on="error", unlimited=True)
         kind = KINDS.get(image.format)
         if kind is None or image.bands > 4:
             problem = f"has {image.bands} channels of type {image.format}"

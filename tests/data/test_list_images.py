@@ -244,3 +244,12 @@ def test_a_lost_disk_is_told_at_once(tmp_path):
     with pytest.raises(DatasetError, match=r"gone: has disappeared\. .*--auto-resume"):
         load_or_next(load, 5, 1_000_000, tmp_path / "gone")
     assert len(tried) <= 1000
+
+
+def test_only_files_count(tmp_path, photo, save_png):
+    save_png(tmp_path / "a.png", photo)
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+    assert list_images(tmp_path) == [tmp_path / "a.png"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -15,7 +17,9 @@ import skimage.io
 from PIL import Image, ImageOps
 
 from adasr.data import vips
-from adasr.data.images import image_shape, image_size, read_image, read_rgb
+from adasr.data.images import image_area, image_shape, image_size, read_image, read_rgb
+from adasr.data.pictures import read_picture
+from adasr.data.rows import open_rows
 from adasr.errors import ImageReadError
 
 RNG = np.random.default_rng(1)
@@ -371,9 +375,83 @@ def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-def test_absurd_size_is_refused(tmp_path):
-    path = tmp_path / "bomb.png"
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
+def bomb(path: Path, side: int) -> Path:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IEND", b""))
-    with pytest.raises(ImageReadError, match="pixels"):
+    return path
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, image_size, read_picture, open_rows])
+def test_absurd_size_is_refused(tmp_path, function):
+    path = bomb(tmp_path / "bomb.png", 60000)
+    with pytest.raises(ImageReadError, match=r"3600000000 pixels \(60000x60000\).*--max-pixels"):
+        function(path)
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, read_picture, open_rows])
+def test_the_limit_of_pixels_can_be_set(tmp_path, photo, function):
+    path = tmp_path / "a.png"
+    Image.fromarray(photo).save(path)
+    function(path, max_pixels=37 * 53)
+    with pytest.raises(ImageReadError, match="the limit is 1960"):
+        function(path, max_pixels=37 * 53 - 1)
+    deep = tmp_path / "a.tif"
+    cv2.imwrite(str(deep), photo.astype(np.float32))
+    function(deep, max_pixels=37 * 53)
+    with pytest.raises(ImageReadError, match="the limit is 1960"):
+        function(deep, max_pixels=37 * 53 - 1)
+    if function is image_shape:
+        assert function(bomb(tmp_path / "b.png", 60000), max_pixels=None) == (60000, 60000, 3)
+
+
+@pytest.mark.parametrize("function", [read_image, image_shape, image_area, read_picture, open_rows])
+def test_devices_and_pipes_are_refused_at_once(tmp_path, function):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("/dev/zero")
+    for path in ("/dev/zero", "/dev/stdin", tmp_path / "pipe.png", tmp_path / "link.png"):
+        if Path(path).is_file():  # standard input may be one
+            continue
+        with pytest.raises(ImageReadError, match="no regular file"):
+            function(path)
+    with pytest.raises(ImageReadError, match="cannot be read"):
+        function("a\0.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ImageReadError, match="is a folder"):
+        function(tmp_path / "folder.png")
+
+
+def test_a_file_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        file.truncate(2**29)
+    monkeypatch.setattr("adasr.data.pictures.free_memory", lambda: 2**28)
+    with pytest.raises(ImageReadError, match=r"does not fit in memory \(0\.5 GiB\)"):
         read_image(path)
+
+
+def test_heic_without_its_codec_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    for function in (read_image, image_shape, open_rows):
+        with pytest.raises(ImageReadError, match="pip install pillow-heif"):
+            function(path)
+
+
+def test_avif(tmp_path, photo):
+    path = tmp_path / "a.jpg"
+    for pixels in (photo, np.dstack([photo, photo[..., 0]])):
+        Image.fromarray(pixels).save(path, format="AVIF", quality=90, exif=exif(6))
+        with Image.open(path) as image:
+            check(path, np.asarray(ImageOps.exif_transpose(image)))
+        assert image_shape(path) == (53, 37, pixels.shape[2])
+
+
+def test_lab_becomes_srgb(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.full((9, 7, 3), (128, 0, 0), np.uint8), photometric="cielab"
+    )
+    image = read_image(tmp_path / "a.tif")  # half as light as white is 119 of 255
+    assert image.shape == (9, 7, 3) and np.abs(image.astype(int) - 119).max() <= 1

@@ -138,9 +138,11 @@ def test_without_pyvips(tmp_path, photo, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-def test_cut_off_files_are_refused(tmp_path, suffix, capfd):
+def test_cut_off_files_are_refused(tmp_path, photo, suffix, capfd):
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(noise(3, np.uint8)).save(path)
+    Image.fromarray(np.tile(photo, (5, 4, 1))).save(
+        path, **({"compression": "tiff_deflate"} if suffix == "tif" else {})
+    )
     data = path.read_bytes()
     for length in (1, 30, len(data) // 3, len(data) * 9 // 10):
         for tail in (b"", bytes(len(data) - length)):
@@ -198,11 +200,58 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setitem(sink_module._WRITERS, ".png", Full)
-    with pytest.raises(ImageWriteError, match="No space left") as caught:
-        with open_sink(tmp_path / "a.png", image.shape, np.uint8) as sink:
-            sink.write(image)
+    refused = pytest.raises(ImageWriteError, match="No space left")
+    with refused as caught, open_sink(tmp_path / "a.png", image.shape, np.uint8) as sink:
+        sink.write(image)
     assert caught.value.__cause__.errno == errno.ENOSPC  # pyright: ignore
     assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+    import resource, sys
+    import numpy as np
+    from adasr.data.pictures import write_picture
+    from adasr.data.rows import open_sink
+    from adasr.errors import ImageWriteError
+
+    path = sys.argv[1]
+    image = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    write_picture(path, image[:9])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    for by_rows in (False, True):
+        try:
+            if by_rows:
+                with open_sink(path, image.shape, np.uint8) as sink:
+                    for first in range(0, 400, 100):
+                        sink.write(image[first : first + 100])
+            else:
+                write_picture(path, image)
+        except ImageWriteError as error:
+            assert "cannot be written" in str(error) and isinstance(error.__cause__, OSError)
+        else:
+            raise AssertionError("written")
+"""
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_what_the_system_refuses_leaves_the_old_file(tmp_path, suffix):
+    """A file as large as the system allows, as on a disk that is full for real."""
+    path = tmp_path / f"a.{suffix}"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(FULL), str(path)], check=True)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert read_picture(path)[0].shape == (9, 400, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 2)])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_small_sizes(tmp_path, suffix, size):
+    for channels in (1, 2, 3, 4):
+        image = RNG.integers(0, 65536, (*size, channels)).astype(np.uint16)
+        with open_sink(tmp_path / f"a.{suffix}", image.shape, np.uint16) as sink:
+            for row in image:
+                sink.write(row[None])
+        np.testing.assert_array_equal(read_picture(tmp_path / f"a.{suffix}")[0], image)
+        np.testing.assert_array_equal(read_all(tmp_path / f"a.{suffix}", 1, 1), image)
 
 
 def test_bigtiff(tmp_path, monkeypatch):

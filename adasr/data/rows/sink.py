@@ -18,8 +18,8 @@ from ..encoding import check_writable
 from ..metadata import Metadata
 from ..pictures import unwritable, write_picture
 from ..png_writing import PngWriter
-from .protocols import RowSink
 from ..tiff_writing import TiffWriter
+from .protocols import RowSink
 
 _WRITERS = {".png": PngWriter, ".tif": TiffWriter, ".tiff": TiffWriter}
 _SURE_SHARE = 0.2  # of the pixels' bytes that a lossless file of a photograph takes at least

@@ -69,7 +69,8 @@ class FileRows:
         self._cmyk = image.interpretation == "cmyk"
         if self._cmyk and "icc-profile-data" in image.get_fields():
             self._icc = image.get("icc-profile-data")
-        self.shape = (image.height, image.width, 3 if self._cmyk else image.bands)
+        channels = 3 if self._cmyk else int(image.bands)
+        self.shape: tuple[int, int, int] = (image.height, image.width, channels)
         self.dtype: np.dtype[Any] = np.dtype(KINDS[image.format])
         self.metadata = metadata
         self._image: Any = image
@@ -151,7 +152,7 @@ def open_rows(path: str | Path, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> 
         rows = _file_rows(path, shape, metadata if orientation != 1 else metadata.turned())
         if rows is not None:
             return rows
-        reason = "is of a kind that is decoded whole" if vips() else "is decoded whole without pyvips"
+        reason = "is of a kind that is decoded whole"
     if not fits:
         hint = "Save it as TIFF or as PNG without interlacing, or cut it into parts."
         if vips() is None:
@@ -217,7 +218,8 @@ def _open(path: Path) -> Any:
     assert pyvips is not None
     # A source and not a name, in which libvips would look for options in brackets.
     source = pyvips.Source.new_from_file(str(path))
-    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+    settings = {"access": "sequential", "fail_on": "error", "unlimited": True}
+    return pyvips.Image.new_from_source(source, "", **settings)
 
 
 def _check_range(first: int, end: int, start: int, height: int) -> None:
