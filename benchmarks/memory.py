@@ -41,7 +41,8 @@ def family_mib() -> dict[str, Any]:
 def apart(work: Callable[..., Any], *args: Any) -> dict[str, Any]:
     """``work(*args)`` in a fresh process: what it returns, and MiB it took beyond the start.
 
-    ``peak_mib`` is the highest point, ``kept_mib`` what is still held when it returns.
+    ``peak_mib`` is the highest point (``resident_mib`` with the start), ``kept_mib`` what is still
+    held when it returns.
     """
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
@@ -65,6 +66,7 @@ def _report(send: Any, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
             "seconds": seconds,
             "count": count,
             "peak_mib": max(0, peak - before) / MIB,
+            "resident_mib": peak / MIB,
             "kept_mib": kept / MIB,
         }
     )

@@ -100,6 +100,11 @@ class Upscaler:
         """
         return self._tiler.reach.error
 
+    @property
+    def overlap(self) -> int:
+        """Pixels of the input that are read around a tile, as far as the network looks."""
+        return self._tiler.reach.overlap
+
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(H, W, C) of what an image of ``shape`` becomes."""
         height, width = (max(1, round(side * self.upscale)) for side in shape[:2])
