@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from adasr.errors import ImageReadError, OptionError
+from adasr.errors import ImageReadError, ImageWriteError, OptionError
 from adasr.inference import Upscaler, upscale_folder
-from adasr.inference.folder import work
+from adasr.inference.folder import upscale_file, work
 
 
 class Nearest(nn.Module):
@@ -154,3 +154,25 @@ def test_files_that_are_no_files_hold_nothing_up(up: Upscaler, tmp_path: Path) -
         with pytest.raises(ImageReadError):
             found = upscale_folder(up, tmp_path / "in" / name, tmp_path / "out")
             raise ImageReadError(name, next(iter(found.failures.values())))
+
+
+def test_one_file_to_another(up: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.png", image(), dpi=(300, 300))
+    ticks = []
+    for share in (4, 2**62):  # in memory, then row by row
+        monkeypatch.setattr(work, "_HUGE_SHARE", share)
+        ticks.clear()
+        written = upscale_file(
+            up,
+            tmp_path / "a.png",
+            tmp_path / f"{share}/b.tif",
+            on_tile=lambda *tick: ticks.append(tick),
+        )
+        assert written == tmp_path / f"{share}/b.tif" and ticks
+        assert np.array_equal(pixels(written), image().repeat(2, axis=0).repeat(2, axis=1))
+        assert Image.open(written).info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert up.file(tmp_path / "a.png", tmp_path / "c.jpg", quality=80) == tmp_path / "c.jpg"
+    save(tmp_path / "alpha.png", image((8, 8, 4)))
+    with pytest.raises(ImageWriteError, match="alpha"):
+        upscale_file(up, tmp_path / "alpha.png", tmp_path / "alpha.jpg")
+    assert not (tmp_path / "alpha.jpg").exists()

@@ -2,5 +2,6 @@
 
 from .report import FolderReport
 from .run import upscale_folder
+from .single import upscale_file
 
-__all__ = ["FolderReport", "upscale_folder"]
+__all__ = ["FolderReport", "upscale_file", "upscale_folder"]
