@@ -31,6 +31,7 @@ from ..vips import KINDS, first_line, vips
 from .protocols import RowSource
 
 _BY_ROWS = ("PNG", "JPEG", "TIFF")  # formats whose files hold rows from top to bottom
+_STEP_BYTES = 2**21
 _MEMORY_SHARE = 0.5
 _COPIES = 3  # of the pixels, at the worst moment of decoding a file whole
 
@@ -81,13 +82,18 @@ class FileRows:
         """See ``RowSource``."""
         _check_range(first, end, self._start, self.shape[0])
         known = self._start + len(self._kept)
-        parts = [self._kept[first - self._start :]] if first < known else []
-        if end > known:
-            new = self._read(known, end)
-            parts.append(new[max(0, first - known) :])
-        self._start = first
-        self._kept = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return self._kept[: end - first]
+        rows = np.empty((max(end, known) - first, *self.shape[1:]), self.dtype)
+        if known > first:
+            rows[: known - first] = self._kept[first - self._start :]
+        # In small steps: libvips holds several times what it is asked for.
+        step = max(1, _STEP_BYTES // (self.shape[1] * self.shape[2] * self.dtype.itemsize))
+        for top in range(known, end, step):
+            bottom = min(end, top + step)
+            new = self._read(top, bottom)
+            if bottom > first:
+                rows[max(0, top - first) : bottom - first] = new[max(0, first - top) :]
+        self._start, self._kept = first, rows
+        return rows[: end - first]
 
     def _read(self, first: int, end: int) -> np.ndarray:
         pyvips = vips()
