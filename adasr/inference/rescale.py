@@ -7,7 +7,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from .rows import ArrayRows, ArraySink, Sink
+from ..data.rows import ArraySink
+from .rows import Sink
 
 _LOBES = 3  # of the Lanczos kernel: how many pixels of the coarser image it looks at on each side
 
@@ -15,7 +16,8 @@ _LOBES = 3  # of the Lanczos kernel: how many pixels of the coarser image it loo
 def rescale(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, C) resampled to ``size`` (height, width); see ``RescaledSink``."""
     sink = ArraySink((*size, image.shape[2]), image.dtype)
-    RescaledSink(sink, ArrayRows(image).shape, size).write(image)
+    height, width, channels = image.shape
+    RescaledSink(sink, (height, width, channels), size).write(image)
     return sink.image
 
 

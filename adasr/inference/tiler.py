@@ -141,7 +141,8 @@ class _Run:
                 self._shrink()
                 bands, columns = self._plan(bands[0].start)
                 continue
-            self.sink.write(finished)
+            if len(finished):
+                self.sink.write(finished)
             bands = bands[1:]
 
     def _plan(self, first: int) -> tuple[list[Span], list[Span]]:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..data.images import read_image
+from ..data.rows import ArrayRows, ArraySink
 from ..errors import OptionError
 from .backend import Backend
 from .batch import upscale_stack
@@ -20,7 +21,7 @@ from .ensemble import SelfEnsemble
 from .forms import array_of_picture, arrays_of_tensor, picture_of_array, tensor_of_arrays
 from .memory import is_out_of_memory
 from .rescale import RescaledSink, rescale
-from .rows import ArrayRows, ArraySink, Rows, Sink
+from .rows import Rows, Sink
 from .tiler import OnTile, Tiler
 from .torch_backend import TorchBackend
 
@@ -80,12 +81,21 @@ class Upscaler:
         if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
             low, high = _SCALES
             raise OptionError(f"must lie in {low:g} to {high:g}, got {scale:g}.", ("scale",))
-        runner = _runner(model, device, precision, compile, backend)
-        self.backend: Backend = SelfEnsemble(runner) if self_ensemble else runner
+        self._runner = _runner(model, device, precision, compile, backend)
+        self.backend: Backend = SelfEnsemble(self._runner) if self_ensemble else self._runner
         self._tiler = Tiler(self.backend, tile)
         self.device = self.backend.device
         self.precision = self.backend.precision
         self.upscale = self.backend.upscale if scale is None else scale
+
+    @property
+    def net(self) -> nn.Module:
+        """The network, where torch runs it.
+
+        Raises:
+            AttributeError: something else does.
+        """
+        return self._runner.net  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def tile(self) -> int | str:
