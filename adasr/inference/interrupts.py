@@ -47,7 +47,8 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._handle)
+                if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells' & set it
+                    self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(

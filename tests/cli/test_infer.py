@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -312,3 +314,24 @@ def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_pat
     command = [sys.executable, "-c", code, *map(str, given)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == [""]
+
+
+def test_ctrl_c_says_how_to_go_on(weights: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(400):
+        pixels = random.integers(0, 255, (100, 60 + number % 60, 3), np.uint8)
+        write_image(tmp_path / f"in/{number}.png", pixels)
+    out = tmp_path / "out"
+    command = [sys.executable, str(SCRIPT), "-i", str(tmp_path / "in"), "-o", str(out)]
+    process = subprocess.Popen(
+        [*command, "-m", str(weights)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (out.exists() and list(out.glob("*.png"))) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    done = [p.name for p in out.iterdir()]
+    assert process.returncode == 130, errors
+    assert "SIGINT: stopping" in errors and "--skip-existing" in errors
+    assert f"{400 - len(done)} images are left" in errors
+    assert not [name for name in done if name.startswith(".")]
