@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -52,13 +54,12 @@ class SelfEnsemble:
         self._backend.close()
 
     @staticmethod
-    def _mean(images: Tensor, run: object) -> Tensor:
-        assert callable(run)
+    def _mean(images: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         total: Tensor | None = None
         for transpose in (False, True):
             for axes in ((), (-2,), (-1,), (-2, -1)):
                 seen = images.flip(axes) if axes else images
-                output: Tensor = run(seen.mT.contiguous() if transpose else seen)
+                output = run(seen.mT.contiguous() if transpose else seen)
                 output = output.mT if transpose else output
                 output = output.flip(axes) if axes else output
                 total = output.clone() if total is None else total.add_(output)

@@ -22,9 +22,10 @@ class Reach:
 
     Attributes:
         overlap: pixels of the input around a tile; a multiple of the network's ``multiple``.
-        error: how far, in [0, 1], cutting the image beyond them still changed a value of the
-            output; 0 where the network looks no further, above ``TOLERANCE`` only where it looks
-            at the whole image or at windows beyond ``LIMIT``.
+        error: how much, in [0, 1], cutting the image beyond them still changed a value of the
+            output; 0 only where the network looks no further. A deep network of convolutions is
+            below ``TOLERANCE``; one that looks at the whole image may change more in a picture
+            than in what it was measured on.
     """
 
     overlap: int
@@ -32,8 +33,8 @@ class Reach:
 
     @property
     def is_exact(self) -> bool:
-        """Whether tiles with this overlap give what the whole image gives."""
-        return self.error <= TOLERANCE
+        """Whether the network certainly looks no further than ``overlap``."""
+        return self.error == 0.0
 
 
 @torch.no_grad()
@@ -94,7 +95,8 @@ def _visible_reach(
     change = (whole[..., cut * upscale :] - part).abs().amax(dim=(0, 1, 2))
     visible = (change > TOLERANCE).nonzero().flatten() // upscale
     reach = min(int(visible[-1]) + 1, LIMIT) if len(visible) else 0
-    return reach, float(change[reach * upscale :].max())
+    # Never 0: that a change was too small to be seen here is no proof.
+    return reach, max(float(change[reach * upscale :].max()), 1e-9)
 
 
 def _up(length: int, multiple: int) -> int:

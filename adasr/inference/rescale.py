@@ -73,9 +73,8 @@ def _resized(
     plane: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> np.ndarray:
     """The part ``box`` (left, top, right, bottom) of a plane, in ``size`` (width, height)."""
-    if plane.dtype == np.uint8:
-        resized = Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS, box)
-        return np.asarray(resized)
+    # In floats also for 8 bits: Pillow chooses by the size which axis comes first, and in 8 bits
+    # what is clipped between the two would differ from portion to portion.
     values = Image.fromarray(plane.astype(np.float32))
     resized = np.asarray(values.resize(size, Image.Resampling.LANCZOS, box))
     if plane.dtype.kind == "u":

@@ -60,7 +60,8 @@ def test_weights_rounded_once_are_what_autocast_makes_of_them(name: str, tmp_pat
     ours = TorchBackend(tmp_path / "net.safetensors", "cpu", "bf16")(x)
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours, theirs, atol=1 / 255, rtol=0)
-    assert (ours - TorchBackend(net, "cpu", "fp32")(x)).abs().max() < 4 / 255
+    full = TorchBackend(net, "cpu", "fp32")(x)
+    assert (ours - full).abs().max() < 0.05 * full.std()
 
 
 def test_lowering_leaves_the_network_alone() -> None:
