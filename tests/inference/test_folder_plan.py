@@ -40,6 +40,12 @@ def test_names_that_collide_after_a_change_of_format(tmp_path: Path) -> None:
     }
 
 
+def test_no_input_is_overwritten_from_a_folder_above(tmp_path: Path) -> None:
+    touch(tmp_path / "sub", "a.png", "sub/a.png", "sub/b.png")
+    named = outputs(tmp_path / "sub", tmp_path)
+    assert named == {"a.png": "a.png", "sub/a.png": "sub/a_png.png", "sub/b.png": "sub/b.png"}
+
+
 def test_both_spellings_of_a_letter_are_one_name(tmp_path: Path) -> None:
     touch(tmp_path / "in", "u\u0308.png", "\u00fc.jpg")
     assert len({n.lower() for n in outputs(tmp_path / "in", tmp_path / "out").values()}) == 2

@@ -100,17 +100,12 @@ def make_plan(source: Path, target: Path, suffix: str = "", ext: str | None = No
         earlier = {_folded(place) for path in paths for place in _results(wanted[path], path)}
         paths = [path for path in paths if _folded(target / path.relative_to(root)) not in earlier]
     jobs: dict[Path, Job] = {}
-    taken: set[str] = set()
+    taken = set(_inputs_below(target, root, paths))
     # Files that keep their name first, so that a.png stays a.png whatever else is called a.
     for path in sorted(paths, key=lambda p: p.suffix.lower() != wanted[p].suffix):
         jobs[path] = Job(path, _free(wanted[path], path, taken), taken)
         taken |= {_folded(jobs[path].output), _folded(jobs[path].map)}
     return Plan(root, [jobs[path] for path in paths])
-
-
-def alone(source: Path, output: Path) -> Job:
-    """One image to one named file."""
-    return Job(source, output)
 
 
 def _inputs(source: Path, target: Path) -> tuple[Path, list[Path]]:
@@ -127,6 +122,14 @@ def _inputs(source: Path, target: Path) -> tuple[Path, list[Path]]:
             source, f"holds images only in the output folder {target}", "Give another folder."
         )
     return source, paths
+
+
+def _inputs_below(target: Path, root: Path, paths: list[Path]) -> Iterator[str]:
+    """The inputs that a result could overwrite, as results are named."""
+    place, inputs = target.resolve(), root.resolve()
+    if inputs.is_relative_to(place):
+        offset = inputs.relative_to(place)
+        yield from (_folded(target / offset / path.relative_to(root)) for path in paths)
 
 
 def _wanted(path: Path, root: Path, target: Path, suffix: str, ext: str | None) -> Path:

@@ -61,6 +61,8 @@ def problem_with(path: Path, error: Exception) -> str:
         return f"{error.problem}. {error.hint}".strip()
     if isinstance(error, AdasrError | ValueError):
         return printable(str(error))
+    if isinstance(error, MemoryError):
+        return "memory ran out. Close other programs, or cut the image into parts."
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename else ""
         return printable(f"{named}{error.strerror}")
