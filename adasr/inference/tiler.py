@@ -37,7 +37,7 @@ class Tiler:
     Where the network looks no further than the overlap (``receptive_field``), tiles give what the
     whole image gives (in fp32 within 1/255). Others are blended linearly over up to 16 pixels:
 
-    * deep networks of convolutions, whose far pixels change less than a tenth of a step: 1/255;
+    * deep networks of convolutions, whose far pixels change next to nothing: 1/255;
     * many layers of attention in windows (SwinIR), likewise: tiles lie on the grid of windows;
     * networks that take averages or attention over the whole image (HAT, DAT, RealPLKSR's group
       normalization) get those of a tile instead. No overlap makes that exact. With random weights

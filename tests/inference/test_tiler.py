@@ -204,7 +204,6 @@ def test_tiles_of_attention_stay_within_their_bound(name: str) -> None:
     whole = Upscaler(net, tile=0, precision="fp32")(image)
     up = Upscaler(net, tile=48, precision="fp32")
     difference = np.abs(up(image).astype(int) - whole)
-    print(name, up.overlap, up.tile_error * 255, difference.max(), difference.mean())
     assert (up.tile_error == 0) == (name == "SwinIR")
     assert whole.std() > 5
     assert difference.max() <= 3 and difference.mean() <= 0.2

@@ -94,8 +94,8 @@ def test_a_network_that_looks_everywhere_gets_the_limit_at_most() -> None:
 def test_tiled_equals_whole_to_one_level(options: dict, tile: int) -> None:
     net = spread(build_network(options), 0.5)
     image = np.random.default_rng(0).integers(0, 256, (75, 101, 3)).astype(np.uint8)
-    whole = Upscaler(net, tile=0)(image)
-    tiled = Upscaler(net, tile=tile)(image)
+    whole = Upscaler(net, tile=0, precision="fp32")(image)
+    tiled = Upscaler(net, tile=tile, precision="fp32")(image)
     assert len(np.unique(whole)) > 20  # not all clipped to black or white
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
@@ -104,6 +104,6 @@ def test_windows_fall_as_in_the_whole_image() -> None:
     options = {"embed_dim": 12, "depths": [2], "num_heads": [2], "img_size": 16, "upscale": 2}
     net = build_network({"type": "SwinIR", **options})
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3)).astype(np.uint8)
-    whole = Upscaler(net, tile=0)(image)
-    tiled = Upscaler(net, tile=24)(image)
+    whole = Upscaler(net, tile=0, precision="fp32")(image)
+    tiled = Upscaler(net, tile=24, precision="fp32")(image)
     assert np.abs(whole.astype(int) - tiled).max() <= 1

@@ -67,7 +67,7 @@ def test_the_result_is_that_of_the_network_on_the_whole_image() -> None:
     with torch.no_grad():
         output = net(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
     expected = (output[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    assert np.array_equal(Upscaler(net)(image), expected)
+    assert np.array_equal(Upscaler(net, precision="fp32")(image), expected)
 
 
 def test_padding_is_cut_off_again() -> None:
@@ -138,7 +138,7 @@ def test_a_result_that_is_never_finite_is_an_error_not_a_black_image() -> None:
 def test_low_precision_stays_near_fp32(precision: str) -> None:
     net = build_network(SMALL)
     image = random_image((16, 16, 3), np.uint8)
-    full = Upscaler(net)(image).astype(int)
+    full = Upscaler(net, precision="fp32")(image).astype(int)
     assert np.abs(Upscaler(net, precision=precision)(image) - full).max() <= 3  # type: ignore[arg-type]
 
 
@@ -237,7 +237,7 @@ def test_the_gpu_gives_the_image_of_the_cpu(tmp_path: Path) -> None:
     net = build_network(SMALL)
     save_network(tmp_path / "net.safetensors", net)
     image = random_image((64, 48, 3), np.uint8)
-    on_cpu = Upscaler(tmp_path / "net.safetensors", device="cpu")(image).astype(int)
+    on_cpu = Upscaler(tmp_path / "net.safetensors", "cpu", "fp32")(image).astype(int)
     for precision in ("fp32", "fp16", "bf16"):
         up = Upscaler(tmp_path / "net.safetensors", device="cuda", precision=precision)
         assert np.abs(up(image) - on_cpu).max() <= (1 if precision == "fp32" else 3)
