@@ -324,7 +324,10 @@ def test_ctrl_c_says_how_to_go_on(weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(SCRIPT), "-i", str(tmp_path / "in"), "-o", str(out)]
     process = subprocess.Popen(
-        [*command, "-m", str(weights)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "-m", str(weights), "--self-ensemble"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not (out.exists() and list(out.glob("*.png"))) and process.poll() is None:
         time.sleep(0.01)

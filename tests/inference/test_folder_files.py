@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,12 @@ from adasr.inference.folder import upscale_file, work
 class Nearest(nn.Module):
     upscale = 2
 
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(self.seconds)
         return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
@@ -129,12 +135,12 @@ def test_huge_images_row_by_row_are_the_same(
 
 
 def test_a_huge_image_that_is_stopped_leaves_nothing(
-    up: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "in/a.png", image((300, 20, 3)))
     monkeypatch.setattr(work, "_HUGE_SHARE", 2**62)
     stop = threading.Event()
-    tiled = Upscaler(Nearest(), tile=16)
+    tiled = Upscaler(Nearest(0.1), tile=16)
     report = upscale_folder(
         tiled, tmp_path / "in", tmp_path / "out", stop=stop, on_tile=lambda *_: stop.set()
     )

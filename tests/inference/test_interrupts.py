@@ -69,7 +69,7 @@ def whole_files(folder: Path) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_ends_in_good_order(inputs: Path, number: signal.Signals) -> None:
-    process = start(inputs, 0.05)
+    process = start(inputs, 0.2)
     wait_for(process, "done")
     process.send_signal(number)
     out, errors = process.communicate(timeout=60)
@@ -96,7 +96,7 @@ def test_the_second_signal_does_not_wait_for_the_network(inputs: Path) -> None:
 
 
 def test_a_killed_run_goes_on_where_it_was(inputs: Path) -> None:
-    process = start(inputs, 0.05)
+    process = start(inputs, 0.2)
     for _ in range(3):
         wait_for(process, "done")
     process.kill()
