@@ -142,7 +142,7 @@ def _pillow_options(path: Path, suffix: str, quality: int | None) -> tuple[str, 
     if suffix in _NO_ALPHA:
         quality = 95 if quality is None else quality
         halved = "4:4:4" if quality >= _FULL_COLOUR_QUALITY else "4:2:0"
-        return "JPEG", {"quality": quality, "subsampling": halved, "optimize": True}
+        return "JPEG", {"quality": quality, "subsampling": halved}
     if suffix == ".webp":
         if quality is None:
             return "WEBP", {"lossless": True, "exact": True, "quality": 50}

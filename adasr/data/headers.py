@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import threading
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,11 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _BITS_PER_SAMPLE_TAG = 258
 _lock = threading.Lock()  # guards Pillow's global limit
+
+# An error says what is wrong with a damaged file; these would tell it once more, in the midst of
+# whatever is on the screen.
+_TOLD_TWICE = "Corrupt EXIF data|Truncated File Read|Tag data larger than file"
+warnings.filterwarnings("ignore", _TOLD_TWICE, UserWarning, r"PIL\.TiffImagePlugin")
 
 
 def check_regular(path: Path) -> int:
