@@ -6,10 +6,12 @@ import contextlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_TEMPORARY = re.compile(r"\..*-[a-z0-9_]{8}(\.[^.]*)?")  # as mkstemp names them below
+_TEMPORARY = re.compile(r"\..*\.part-[a-z0-9_]{8}(\.[^.]*)?")  # as mkstemp names them below
+_unfinished: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -25,10 +27,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
+        prefix=f".{path.stem[:40]}.part-", suffix=path.suffix, dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)
+    _unfinished.add(temporary)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -44,13 +47,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes left of ``atomic_path``; nobody else may write to ``folder``."""
-    for path in Path(folder).glob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+def discard_unfinished() -> None:
+    """Remove what is being written just now: for a process that is about to end on the spot."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | Path, older_than: float = 0.0) -> None:
+    """Remove what killed processes left of ``atomic_path``.
+
+    Args:
+        folder: where; not in its sub-folders.
+        older_than: seconds for which a file must not have been written to. 0 is for a folder that
+            nobody else may write to.
+    """
+    for path in Path(folder).glob(".*.part-*"):
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime >= older_than
+            if old and _TEMPORARY.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

@@ -107,3 +107,10 @@ def test_training_device(basicsr, images):
     assert found["ratio"] > 0
     assert set(found["networks"]) == {"SRResNet", "RRDBNet", "SwinIR"}
     assert all(network["mfu"] > 0 for network in found["networks"].values())
+
+
+@pytest.mark.slow
+def test_startup():
+    found = _run("startup.py", "--rounds", "1", "--num-feat", "8", "--num-block", "1")
+    assert found["ratio"] > 0
+    assert found["times_import_torch"] > 1

@@ -194,6 +194,12 @@ class Upscaler:
             sink = RescaledSink(sink, made, size)
         self._tiler.run(source, sink, on_tile)
 
+    def file(self, source: str | Path, target: str | Path, **options: Any) -> Path:
+        """An image file enlarged into another one, with its metadata; see ``upscale_file``."""
+        from .folder.single import upscale_file
+
+        return upscale_file(self, source, target, **options)
+
     def close(self) -> None:
         """Give back the memory of the network; no further calls."""
         self.backend.close()

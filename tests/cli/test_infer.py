@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from adasr.cli import main
 from adasr.data.images import read_image, write_image
 from adasr.weights import build_network, save_network
 
@@ -191,5 +196,145 @@ def test_interrupted_work_goes_on(inputs: Path, weights: Path, tmp_path: Path) -
     before = kept.stat().st_mtime_ns
     (tmp_path / "out" / "gray.png").unlink()
     done = infer("-i", inputs, "-o", tmp_path / "out", "-m", weights, "--skip-existing")
-    assert "1 images upscaled" in done.stdout
+    assert "1 image upscaled" in done.stdout
     assert kept.stat().st_mtime_ns == before
+
+
+def run(*arguments: object) -> int:
+    return main(["infer", *map(str, arguments)])
+
+
+def test_options_of_the_results(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    given = ("-i", inputs / "rgb.png", "-m", weights, "-s", 2.5, "--self-ensemble")
+    assert run(*given, "-o", tmp_path / "out", "--ext", "jpg", "--quality", 40) == 0
+    assert read_image(tmp_path / "out" / "rgb.jpg").shape == (30, 25, 3)
+
+
+def test_a_tile_of_one_pixel_is_right(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    for tile in (0, 1):
+        given = ("-i", inputs / "rgb.png", "-m", weights, "--precision", "fp32", "--tile", tile)
+        assert run(*given, "-o", tmp_path / str(tile)) == 0
+    a, b = (read_image(tmp_path / str(tile) / "rgb.png").astype(int) for tile in (0, 1))
+    assert np.abs(a - b).max() <= 1
+
+
+def test_maps_of_uncertainty(
+    inputs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("-i", inputs, "-m", weights, "-o", tmp_path / "out", "--uncertainty")
+    assert run(*given) == 2
+    assert "--dropout 0.05" in capsys.readouterr().err
+    assert run(*given, "--dropout", 0.1, "--passes", 3) == 0
+    assert len(list((tmp_path / "out").rglob("*_uncertainty.png"))) == 8
+    assert run(*given[:-1], "--dropout", 0.1) == 2
+
+
+def test_parts_of_a_folder(
+    inputs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = []
+    for part in (1, 2, 3):
+        assert run("-i", inputs, "-m", weights, "-o", tmp_path, "--shard", f"{part}/3") == 0
+        done.append(int(capsys.readouterr().out.split()[0]))
+    assert sum(done) == 8 and max(done) == 3
+    assert run("-i", inputs, "-m", weights, "-o", tmp_path, "--shard", "4/3") == 2
+
+
+def test_processes_of_a_launcher_share_a_folder(
+    inputs: Path, weights: Path, tmp_path: Path
+) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, "--nproc_per_node", "2", "-m", "adasr", "infer", "-i", str(inputs)]
+    command += ["-m", str(weights), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "(part 1/2)" in done.stdout and "(part 2/2)" in done.stdout
+    assert len([p for p in (tmp_path / "out").rglob("*") if p.is_file()]) == 8
+
+
+def test_bad_input_is_one_message_each(
+    inputs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.safetensors").write_bytes(b"x")
+    (tmp_path / "one.pth").write_bytes(b"x")
+    given = ("-i", inputs, "-o", tmp_path / "out")
+    for wrong in (
+        (*given, "-m", tmp_path / "one.safetensors"),
+        (*given, "-m", tmp_path / "one.pth"),
+        (*given, "-m", weights, "--quality", 0),
+        (*given, "-m", weights, "--max-pixels", -1),
+        (*given, "-m", weights, "-s", 1000),
+        (*given, "-m", weights, "--passes", 1, "--uncertainty", "--dropout", 0.1),
+        (*given, "-m", weights, "--uncertainty", "--dropout", 1),
+        ("-i", inputs, "-m", weights, "-o", inputs / "rgb.png"),
+    ):
+        assert run(*wrong) == 2, wrong
+        captured = capsys.readouterr()
+        assert captured.err.startswith("error: ") and len(captured.err.splitlines()) == 1, wrong
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_one_message(
+    inputs: Path,
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert run("-i", inputs, "-m", weights, "-o", tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 1 and "No space left" in captured.err
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_one_failure_more_than_fit_on_a_screen(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(50):
+        (tmp_path / f"{number} [bold].png").write_bytes(b"x")
+    assert run("-i", tmp_path, "-m", weights, "-o", tmp_path / "out") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21 and str(tmp_path / "out/failures.json") in lines[-1]
+    found = json.loads((tmp_path / "out/failures.json").read_text())["failures"]
+    assert len(found) == 50 and found[0]["file"].endswith("0 [bold].png")
+
+
+def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_path: Path) -> None:
+    # Half a second each, for nothing.
+    heavy = "accelerate kornia lpips matplotlib numba scipy skimage spandrel torchvision"
+    code = (
+        "import sys; from adasr.cli import main; code = main(sys.argv[1:]);"
+        f"print(*(name for name in '{heavy}'.split() if name in sys.modules)); sys.exit(code)"
+    )
+    given = ["infer", "-i", inputs / "rgb.png", "-o", tmp_path, "-m", weights, "--device", "cpu"]
+    command = [sys.executable, "-c", code, *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [""]
+
+
+def test_ctrl_c_says_how_to_go_on(weights: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(400):
+        pixels = random.integers(0, 255, (100, 60 + number % 60, 3), np.uint8)
+        write_image(tmp_path / f"in/{number}.png", pixels)
+    out = tmp_path / "out"
+    command = [sys.executable, str(SCRIPT), "-i", str(tmp_path / "in"), "-o", str(out)]
+    process = subprocess.Popen(
+        [*command, "-m", str(weights), "--self-ensemble"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out.exists() and list(out.glob("*.png"))) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    done = [p.name for p in out.iterdir()]
+    assert process.returncode == 130, errors
+    assert "SIGINT: stopping" in errors and "--skip-existing" in errors
+    assert f"{400 - len(done)} images are left" in errors
+    assert not [name for name in done if name.startswith(".")]

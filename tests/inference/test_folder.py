@@ -81,9 +81,9 @@ def test_one_bad_file_does_not_stop_the_rest(up: Upscaler, tmp_path: Path) -> No
         on_start=lambda path, number, total: started.append((path.name, number, total)),
         on_done=lambda path, problem: ended.append((path.name, problem is None)),
     )
-    assert files(tmp_path / "out") == ["a.png", "c.png"]
+    assert files(tmp_path / "out") == ["a.png", "c.png", "failures.json"]
     assert sorted(p.name for p in report.failures) == ["b.png", "d.jpg"]
-    assert started == [("a.png", 1, 4), ("b.png", 2, 4), ("c.png", 3, 4), ("d.jpg", 4, 4)]
+    assert sorted(started) == [("a.png", 1, 4), ("b.png", 2, 4), ("c.png", 3, 4), ("d.jpg", 4, 4)]
     assert ended == [("a.png", True), ("b.png", False), ("c.png", True), ("d.jpg", False)]
 
 
@@ -189,24 +189,28 @@ def test_bad_places_are_named_before_anything_runs(up: Upscaler, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_keeps_what_is_done(
+def test_a_full_disk_ends_the_run_and_keeps_what_is_done(
     up: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("a.png", "b.png"):
-        save(tmp_path / "in" / name)
+    for number in range(300):
+        save(tmp_path / "in" / f"{number}.png")
     calls = []
     sync = os.fsync
 
     def fill_up(handle: int) -> None:
         calls.append(handle)
-        if len(calls) > 1:
+        if len(calls) > 3:
             raise OSError(28, "No space left on device")
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", fill_up)
     report = upscale_folder(up, tmp_path / "in", tmp_path / "out")
-    assert files(tmp_path / "out") == ["a.png"]
-    assert "No space left" in report.failures[tmp_path / "in/b.png"]
+    assert len(report.done) == 3 and files(tmp_path / "out") == sorted(p.name for p in report.done)
+    assert report.ended is not None and "No space left" in report.ended
+    assert len(report.failures) == 1 and len(report.left) == 296
+    monkeypatch.undo()
+    again = upscale_folder(up, tmp_path / "in", tmp_path / "out", skip_existing=True)
+    assert len(again.skipped) == 3 and len(again.done) == 297 and not again.failures
 
 
 def test_real_files_go_through(up: Upscaler, shared: Path, tmp_path: Path) -> None:
