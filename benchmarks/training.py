@@ -221,9 +221,8 @@ def peak_of(name: str, args: argparse.Namespace) -> dict[str, float]:
     command = [sys.executable, str(Path(__file__).resolve()), *passed, "--memory-of", name]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = json.loads(printed.splitlines()[-1])
-    print(
-        f"{name:32s} {found['peak_mib']:9.0f} MiB at the peak, {found['worker_mib']:.0f} a worker"
-    )
+    workers = f"{found['with_workers_mib']:.0f} with its workers between iterations"
+    print(f"{name:32s} {found['peak_mib']:9.0f} MiB at the peak, {workers}")
     return found
 
 
