@@ -66,7 +66,8 @@ def infer(
         Runner | None, typer.Option(help="what runs the network; by the file's kind by default")
     ] = None,
     compile: Annotated[
-        bool, typer.Option("--compile", help="compile the network: a minute, then faster")
+        bool,
+        typer.Option("--compile", help="a minute first, then faster where compiling pays"),
     ] = False,
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="average over 8 flips and turns: 8 x as slow")

@@ -32,8 +32,8 @@ class TorchBackend:
             otherwise, and keeps its training mode. Weights that change later count.
         device: "cuda", "cuda:1", "mps", "cpu"; "auto" is the best there is.
         precision: of the computation; "auto" is the fastest that the device has instructions for.
-        compile: whether to compile the network with TorchInductor, which takes a minute and needs
-            a C++ compiler on a CPU.
+        compile: whether to compile the parts of the network that are faster for it, with
+            TorchInductor, which takes a minute and needs a C++ compiler on a CPU.
 
     Raises:
         WeightsError: the weights cannot be used.

@@ -59,7 +59,8 @@ class Upscaler:
         scale: of the output, e.g. 2.5; the network's own if None. Another one is resampled from
             the network's output with an antialiased Lanczos kernel.
         self_ensemble: whether to average over the eight flips and turns: 8 times as slow.
-        compile: whether to compile the network (TorchInductor): a minute before the first image.
+        compile: whether to compile the parts of the network that are faster for it (TorchInductor):
+            a minute before the first image.
         backend: what runs the network: "torch" or "onnxruntime"; an ONNX file is always run by the
             latter.
 
