@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,7 +193,8 @@ class _Run:
     def _band(self, band: Span, columns: list[Span]) -> np.ndarray:
         """The finished rows of a band, (n, W * upscale, C)."""
         scale = self.backend.upscale
-        margin = self.overlap + _ALPHA_MARGIN if self.has_alpha else 0
+        # The visible pixel nearest to a hidden one at a corner is as far away as that corner.
+        margin = math.ceil(math.sqrt(2) * self.overlap) + _ALPHA_MARGIN if self.has_alpha else 0
         first = max(0, band.read_start - margin)
         block = self._read(first, min(self.padded_height, band.read_stop + margin))
         colours, alpha = split_alpha(block)

@@ -142,6 +142,21 @@ def test_a_stream_takes_the_memory_of_a_band() -> None:
     assert peaks[1] < 1.2 * peaks[0] + 2**16
 
 
+def test_hidden_corners_are_filled_as_in_the_whole_image() -> None:
+    class Wide(torch.nn.Module):
+        upscale, size_multiple, num_in_ch = 1, 1, 3
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.avg_pool2d(x, 41, 1, 20, count_include_pad=False)
+
+    image = np.zeros((96, 96, 4), np.uint8)
+    image[31, 40] = 250, 0, 0, 255  # the last row of a band, which looks 20 pixels around
+    # Nearer than that one to the hidden pixel in the corner of what it looks at.
+    image[31 + 20 + 28, 40 + 20] = 0, 250, 0, 255
+    whole, tiled = Upscaler(Wide(), tile=0)(image), Upscaler(Wide(), tile=32)(image)
+    assert np.abs(whole[31, 40].astype(int) - tiled[31, 40]).max() == 0
+
+
 def test_memory_that_runs_out_on_the_way_leaves_no_trace() -> None:
     class Tired(torch.nn.Module):
         upscale, size_multiple, num_in_ch = 2, 1, 3
