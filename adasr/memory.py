@@ -13,7 +13,7 @@ _UNKNOWN = 2 * 2**30  # where the system does not say
 
 
 def free_memory() -> int:
-    """Bytes that this process can still have: of the machine, or of its container or job if less."""
+    """Bytes that this process can still have: of the machine, or of its container or job."""
     return min(_system_bytes(), _container_bytes())
 
 

@@ -142,7 +142,7 @@ def is_gray(image: Image.Image) -> bool:
 
 
 def is_white_zero(image: Image.Image) -> bool:
-    """Whether it is a TIFF of 16 bits whose 0 is white, which Pillow turns around of 8 bits only."""
+    """Whether it is a TIFF of 16 bits whose 0 is white: Pillow turns only 8 bits around."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
     tags = image.tag_v2

@@ -99,7 +99,7 @@ def bytes_of_tag(file: BinaryIO, tag: int) -> bytes | None:
 
 
 def numbers_of_tags(file: BinaryIO, wanted: set[int]) -> dict[int, int]:
-    """The first number of each tag of whole numbers in a TIFF file's first image; none of damage."""
+    """The first whole number of each tag in a TIFF file's first image; none of damage."""
     try:
         tags = _read(file, *_header(file), wanted=wanted)
     except (struct.error, ValueError):

@@ -69,7 +69,7 @@ class Tiler:
                 backend = self.backend
                 try:
                     self._reach = measure_reach(backend.probe, backend.channels, backend.multiple)
-                except RuntimeError as error:
+                except (RuntimeError, MemoryError) as error:
                     if is_out_of_memory(error):
                         raise no_memory(backend.device, LIMIT) from None
                     raise
@@ -139,7 +139,7 @@ class _Run:
         while bands:
             try:
                 finished = self._band(bands[0], columns)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:  # the latter is NumPy's
                 if not is_out_of_memory(error):
                     raise
                 finished = None
@@ -247,7 +247,7 @@ class _Run:
                     target = band_of_tiles[:, left : left + kept.shape[2]]
                     target[...] = quantized(kept[:, :height, : target.shape[1]], dtype)
                 self.progress.step()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             self.progress.done = done
             raise
         if not self.feather:

@@ -157,7 +157,17 @@ def test_hidden_corners_are_filled_as_in_the_whole_image() -> None:
     assert np.abs(whole[31, 40].astype(int) - tiled[31, 40]).max() == 0
 
 
-def test_memory_that_runs_out_on_the_way_leaves_no_trace() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("std::bad_alloc"),
+        MemoryError("Unable to allocate 1 GiB for an array"),  # NumPy's
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_memory_that_runs_out_on_the_way_leaves_no_trace(error: Exception) -> None:
     class Tired(torch.nn.Module):
         upscale, size_multiple, num_in_ch = 2, 1, 3
         calls = 0
@@ -165,7 +175,7 @@ def test_memory_that_runs_out_on_the_way_leaves_no_trace() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             self.calls += 1
             if self.calls > 10 and max(x.shape[-2:]) > 40:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise error
             wide = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
             return torch.nn.functional.interpolate(wide, scale_factor=2.0)
 
