@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 CONTAINER = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 _UNKNOWN = 2 * 2**30  # where the system does not say
 
 
 def free_memory() -> int:
-    """Bytes that this process can still have: of the machine, or of its container if less."""
+    """Bytes that this process can still have: of the machine, or of its container or job."""
     return min(_system_bytes(), _container_bytes())
 
 
@@ -26,16 +28,34 @@ def _system_bytes() -> int:
 
 
 def _container_bytes() -> int:
-    """What the container's limit leaves (cgroup version 2, then 1)."""
-    root = CONTAINER
-    for folder, limit, used in (
-        (root, "memory.max", "memory.current"),
-        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
+    """What the tightest limit leaves of those set on this process's group and the ones above it."""
+    free = 2**62
+    for folder, limit, used in _groups():
         with suppress(OSError, ValueError):
-            free = int((folder / limit).read_text()) - int((folder / used).read_text())
-            return max(0, free + _reclaimable(folder))
-    return 2**62
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            free = min(free, max(0, left + _reclaimable(folder)))
+    return free
+
+
+def _groups() -> Iterator[tuple[Path, str, str]]:
+    """Folder, file of the limit and file of the use, of cgroups of version 2 and of version 1.
+
+    In a container the group is the root. A job of Slurm or of systemd sees the whole machine's, and
+    its own is further down.
+    """
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = MEMBERSHIP.read_text().splitlines()
+    for root, controller, limit, used in (
+        (CONTAINER, "", "memory.max", "memory.current"),
+        (CONTAINER / "memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        yield root, limit, used
+        for line in lines:
+            _, controllers, path = (*line.split(":", 2), "", "")[:3]
+            if controller in controllers.split(",") and ".." not in path:
+                own = PurePosixPath(path.strip("/"))
+                yield from ((root / group, limit, used) for group in (own, *own.parents[:-1]))
 
 
 def _reclaimable(folder: Path) -> int:

@@ -42,3 +42,41 @@ def test_a_containers_limit(tmp_path: Path, monkeypatch, files, free):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(memory, "CONTAINER", tmp_path)
     assert memory._container_bytes() == free
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "free"),
+    [
+        # A job of Slurm: the limit is of a group above the process's own.
+        (
+            "0::/system/job_7/step\n",
+            {
+                "system/job_7/memory.max": "1000",
+                "system/job_7/memory.current": "300",
+                "system/job_7/step/memory.max": "max",
+                "system/job_7/step/memory.current": "200",
+            },
+            700,
+        ),
+        (
+            "9:pids:/other\n4:cpu,memory:/job\n",
+            {
+                "memory/memory.limit_in_bytes": str(2**63 - 4096),
+                "memory/memory.usage_in_bytes": "90",
+                "memory/job/memory.limit_in_bytes": "50",
+                "memory/job/memory.usage_in_bytes": "20",
+            },
+            30,
+        ),
+        # Not to be seen from inside a container, whose own group is the root.
+        ("0::/../elsewhere\n", {"memory.max": "80", "memory.current": "20"}, 60),
+    ],
+)
+def test_the_limit_of_a_job(tmp_path: Path, monkeypatch, groups, files, free):
+    for name, text in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(text)
+    (tmp_path / "groups").write_text(groups)
+    monkeypatch.setattr(memory, "CONTAINER", tmp_path / "root")
+    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "groups")
+    assert memory._container_bytes() == free

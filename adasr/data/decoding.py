@@ -25,6 +25,7 @@ from .headers import (
     header_orientation,
     is_deep_colour,
     is_gray,
+    is_white_zero,
     open_picture,
 )
 from .metadata import Metadata
@@ -150,7 +151,8 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode[:1] == "I":
-        return _sixteen_bit(np.array(image))
+        pixels = _sixteen_bit(np.array(image))
+        return ~pixels if is_white_zero(image) else pixels
     elif image.mode in ("CMYK", "LAB"):
         image = managed_rgb(image, image.info.get("icc_profile"))
     elif image.mode not in ("L", "F", "RGB"):

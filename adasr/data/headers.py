@@ -21,7 +21,7 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Named, so that a file called .png never starts another decoder (e.g. Ghostscript for EPS).
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_BITS_PER_SAMPLE_TAG = 258
+_BITS_PER_SAMPLE_TAG, _PHOTOMETRIC_TAG = 258, 262
 _lock = threading.Lock()  # guards Pillow's global limit
 
 # An error says what is wrong with a damaged file; these would tell it once more, in the midst of
@@ -139,6 +139,14 @@ def is_gray(image: Image.Image) -> bool:
         return True
     # Pillow opens gray with alpha of 16 bits as RGBA of 8; only before it is loaded can one tell.
     return any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def is_white_zero(image: Image.Image) -> bool:
+    """Whether it is a TIFF of 16 bits whose 0 is white: Pillow turns only 8 bits around."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    tags = image.tag_v2
+    return tags.get(_PHOTOMETRIC_TAG) == 0 and tags.get(_BITS_PER_SAMPLE_TAG) == (16,)
 
 
 def header_orientation(image: Image.Image, file: BinaryIO) -> int:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from PIL import TiffImagePlugin
 
 from ..errors import ImageReadError
-from .headers import RE_EXPORT, TIFF_MAGIC, check_area
+from .headers import RE_EXPORT, check_area
+from .tiff_tags import numbers_of_tags
 from .vips import decode_with_vips
 
-_TAGS = _WIDTH_TAG, _HEIGHT_TAG, _SAMPLES_TAG, _PLANAR_CONFIGURATION_TAG = 256, 257, 277, 284
+_WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG = 256, 257, 258
+_SAMPLES_TAG, _PLANAR_CONFIGURATION_TAG, _EXTRA_SAMPLES_TAG = 277, 284, 338
+_TAGS = {_WIDTH_TAG, _HEIGHT_TAG, _BITS_TAG}
+_TAGS |= {_SAMPLES_TAG, _PLANAR_CONFIGURATION_TAG, _EXTRA_SAMPLES_TAG}
+_ASSOCIATED = 1
 _lock = threading.Lock()  # guards OpenCV's log level
 
 
@@ -26,10 +28,13 @@ def decode_with_opencv(data: bytes, path: Path, max_pixels: int | None) -> np.nd
     Raises:
         ImageReadError: damaged, cut off, of an unsupported kind or size.
     """
-    tags = _tiff_tags(data)
+    tags = numbers_of_tags(io.BytesIO(data), _TAGS)
     check_area(path, int(tags.get(_HEIGHT_TAG, 0)), int(tags.get(_WIDTH_TAG, 0)), max_pixels)
-    if tags.get(_PLANAR_CONFIGURATION_TAG) == 2 or tags.get(_SAMPLES_TAG) == 2:
+    samples = tags.get(_SAMPLES_TAG)
+    if tags.get(_PLANAR_CONFIGURATION_TAG) == 2 or samples == 2:
         return decode_with_vips(data, path)  # OpenCV would mix the planes up, drop the alpha
+    if samples == 4 and tags.get(_BITS_TAG) == 8:
+        return decode_with_vips(data, path)  # OpenCV would multiply the colours by it
     logging = cv2.utils.logging
     with _lock:
         level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -49,21 +54,19 @@ def decode_with_opencv(data: bytes, path: Path, max_pixels: int | None) -> np.nd
     if pixels.shape[2] == 3:
         return np.ascontiguousarray(pixels[..., ::-1])
     if pixels.shape[2] == 4:
-        return np.ascontiguousarray(pixels[..., [2, 1, 0, 3]])
+        pixels = pixels[..., [2, 1, 0, 3]]
+        is_associated = tags.get(_EXTRA_SAMPLES_TAG) == _ASSOCIATED
+        return _unassociated(pixels) if is_associated else np.ascontiguousarray(pixels)
     if pixels.shape[2] == 1:
         return pixels
     raise ImageReadError(path, f"has {pixels.shape[2]} channels", RE_EXPORT)
 
 
-def _tiff_tags(data: bytes) -> Mapping[int, Any]:
-    """The tags of a TIFF, none of another format or of a damaged one, which OpenCV refuses."""
-    if data[:4] not in TIFF_MAGIC:
-        return {}
-    try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if b"+" in data[:4] else data[:8])
-        file = io.BytesIO(data)
-        file.seek(tags.next)
-        tags.load(file)
-        return {tag: tags[tag] for tag in _TAGS if tag in tags}
-    except Exception:
-        return {}
+def _unassociated(pixels: np.ndarray) -> np.ndarray:
+    """RGBA whose colours were multiplied by their alpha, without that."""
+    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
+    alpha = pixels[..., 3:].astype(np.float64)
+    colours = pixels[..., :3] * np.where(alpha > 0, most / np.maximum(alpha, 1e-30), 0)
+    if pixels.dtype.kind == "u":
+        colours = colours.clip(0, most).round()
+    return np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], axis=2)

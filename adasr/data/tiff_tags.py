@@ -98,6 +98,20 @@ def bytes_of_tag(file: BinaryIO, tag: int) -> bytes | None:
     return value.data if value is not None and isinstance(value.data, bytes) else None
 
 
+def numbers_of_tags(file: BinaryIO, wanted: set[int]) -> dict[int, int]:
+    """The first whole number of each tag in a TIFF file's first image; none of damage."""
+    try:
+        tags = _read(file, *_header(file), wanted=wanted)
+    except (struct.error, ValueError):
+        return {}
+    found: dict[int, int] = {}
+    for tag, value in tags.items():
+        letter = {SHORT: "H", LONG: "I", LONG8: "Q"}.get(value.kind)
+        if letter is not None and isinstance(value.data, bytes):
+            found[tag] = struct.unpack_from(f"<{letter}", value.data)[0]
+    return found
+
+
 def pack_directory(tags: Directory, start: int, layout: Layout) -> bytes:
     """A directory and its values as the bytes that stand at offset ``start`` of a file."""
     width = struct.calcsize(layout.entry) + layout.word

@@ -31,7 +31,9 @@ def decode_with_vips(data: bytes, path: Path) -> np.ndarray:
     pyvips = vips()
     if pyvips is None:
         hint = f"`pip install pyvips[binary]` makes it readable. {RE_EXPORT}"
-        raise ImageReadError(path, "is a TIFF of separate colour planes or deep gray alpha", hint)
+        raise ImageReadError(
+            path, "is a TIFF of separate colour planes or of an unusual kind of alpha", hint
+        )
     try:
         image = pyvips.Image.new_from_buffer(data, "", fail_on="error", unlimited=True)
         kind = KINDS.get(image.format)

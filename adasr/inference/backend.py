@@ -40,7 +40,7 @@ class Backend(Protocol):
         Raises:
             AdasrError: a value is not finite, also when computed in fp32, or the size is wrong
                 (``check_output`` does both).
-            RuntimeError: memory ran out (``memory.is_out_of_memory`` recognizes it).
+            RuntimeError, MemoryError: memory ran out (``memory.is_out_of_memory`` recognizes it).
         """
         ...
 

@@ -42,6 +42,7 @@ class Blender:
 
     def begin(self, band: Span) -> None:
         """A new band, or the same once more; the one before was finished."""
+        self._sums = self._carry  # before there are new ones
         first, last = band.widened(self._feather)
         shape = ((last - first) * self._upscale, self._width * self._upscale, self._channels)
         self._sums = np.zeros(shape, np.float32)
@@ -59,5 +60,6 @@ class Blender:
         """The rows that no later band adds to; the others are kept for the next."""
         kept = 2 * self._feather * self._upscale if band.stop < self._height else 0
         done = len(self._sums) - kept
-        self._carry = self._sums[done:].copy()
-        return self._sums[:done]
+        finished, self._carry = self._sums[:done], self._sums[done:].copy()
+        self._sums = self._carry
+        return finished

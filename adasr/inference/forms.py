@@ -11,6 +11,7 @@ from torch import Tensor
 # back afterwards stand behind them.
 _KEPT = ("L", "LA", "RGB", "RGBA", "F", "I;16", "I;16L", "I;16B")
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
+_WITH_CLEAR_COLOUR = {"1": "LA", "L": "LA", "RGB": "RGBA", "P": "RGBA"}
 _RETURNED = ("CMYK", "YCbCr", "HSV", "LAB", "La", "RGBa")
 
 
@@ -23,10 +24,10 @@ def array_of_picture(picture: Image.Image) -> np.ndarray:
     mode = picture.mode
     if mode in ("I;16B", "I;16L"):
         return np.asarray(picture).astype(np.uint16)
+    if "transparency" in picture.info and mode in _WITH_CLEAR_COLOUR:
+        return np.asarray(picture.convert(_WITH_CLEAR_COLOUR[mode]))
     if mode in _KEPT:
         return np.asarray(picture)
-    if mode == "P" and "transparency" in picture.info:
-        return np.asarray(picture.convert("RGBA"))
     if mode == "LAB" or mode not in (*_CONVERTED, *_RETURNED):
         raise ValueError(f"images of mode {mode} are not enlarged; convert it to RGB or L")
     return np.asarray(picture.convert(_CONVERTED.get(mode, "RGB")))
@@ -35,7 +36,8 @@ def array_of_picture(picture: Image.Image) -> np.ndarray:
 def picture_of_array(image: np.ndarray, like: Image.Image) -> Image.Image:
     """An array as a Pillow image of ``like``'s mode, with what ``like`` says beside its pixels.
 
-    A palette becomes RGB (RGBA with transparency), 1-bit becomes L, 16-bit of any order I;16.
+    A palette becomes RGB, 1-bit becomes L, 16-bit of any order I;16; a colour that means
+    transparent becomes alpha.
     """
     picture = Image.fromarray(image)
     if like.mode in _RETURNED:

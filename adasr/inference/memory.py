@@ -51,13 +51,14 @@ def bytes_per_pixel(net: nn.Module, run: Callable[[Tensor], Tensor], probe: Tens
     return _SLACK * max(largest, _bytes((probe, output))) / pixels + _WORKSPACE
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Whether ``error`` says that memory ran out, on any device."""
     message = str(error).lower()
     return (
-        isinstance(error, torch.OutOfMemoryError)
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
         or "out of memory" in message
         or "can't allocate memory" in message
+        or "bad_alloc" in message
     )
 
 

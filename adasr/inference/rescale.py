@@ -10,6 +10,7 @@ from PIL import Image
 from ..data.rows import ArraySink
 from .rows import Sink
 
+_STEP_VALUES = 2**24  # of the input at a time: several copies of them are made, also in floats
 _LOBES = 3  # of the Lanczos kernel: how many pixels of the coarser image it looks at on each side
 
 
@@ -43,6 +44,11 @@ class RescaledSink:
 
     def write(self, rows: np.ndarray) -> None:
         """(n, W, C) uint8, uint16 or float."""
+        step = max(1, _STEP_VALUES // (self._width * self._channels))
+        for first in range(0, len(rows), step):
+            self._write(rows[first : first + step])
+
+    def _write(self, rows: np.ndarray) -> None:
         held = rows if self._held is None else np.concatenate((self._held, rows))
         end = self._first + len(held)
         support = _LOBES * max(self._step, 1.0) + 1

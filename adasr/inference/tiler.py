@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Tiler:
                 backend = self.backend
                 try:
                     self._reach = measure_reach(backend.probe, backend.channels, backend.multiple)
-                except RuntimeError as error:
+                except (RuntimeError, MemoryError) as error:
                     if is_out_of_memory(error):
                         raise no_memory(backend.device, LIMIT) from None
                     raise
@@ -138,7 +139,7 @@ class _Run:
         while bands:
             try:
                 finished = self._band(bands[0], columns)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:  # the latter is NumPy's
                 if not is_out_of_memory(error):
                     raise
                 finished = None
@@ -192,7 +193,8 @@ class _Run:
     def _band(self, band: Span, columns: list[Span]) -> np.ndarray:
         """The finished rows of a band, (n, W * upscale, C)."""
         scale = self.backend.upscale
-        margin = self.overlap + _ALPHA_MARGIN if self.has_alpha else 0
+        # The visible pixel nearest to a hidden one at a corner is as far away as that corner.
+        margin = math.ceil(math.sqrt(2) * self.overlap) + _ALPHA_MARGIN if self.has_alpha else 0
         first = max(0, band.read_start - margin)
         block = self._read(first, min(self.padded_height, band.read_stop + margin))
         colours, alpha = split_alpha(block)
@@ -245,7 +247,7 @@ class _Run:
                     target = band_of_tiles[:, left : left + kept.shape[2]]
                     target[...] = quantized(kept[:, :height, : target.shape[1]], dtype)
                 self.progress.step()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             self.progress.done = done
             raise
         if not self.feather:

@@ -46,6 +46,8 @@ def auto_size(
     if height * width <= pixels and height * width * held <= share:
         return TileSize(height, width)
     overlap = reach().overlap
+    if not reach().is_exact:  # sums of weighted values in fp32, and they once more to be rounded
+        held += 2 * 4 * min(source.shape[2], 3) * backend.upscale**2
     side = max(SMALLEST_TILE, int(math.sqrt(pixels)) - 2 * overlap)
     rows = int(share / (width * held)) - 2 * overlap
     return TileSize(max(SMALLEST_TILE, min(side, rows)), side)

@@ -232,7 +232,7 @@ class Upscaler:
             flat = images[0].ndim == 2
             try:
                 larger = upscale_stack(self.backend, [i[..., None] if flat else i for i in images])
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 larger = []

@@ -99,6 +99,57 @@ def test_rows_of_every_kind_equal_the_image(tmp_path, photo):
         )
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_big_tiffs_of_both_byte_orders(tmp_path, channels, dtype, order):
+    """Pillow takes big-endian BigTIFF for something else."""
+    pytest.importorskip("pyvips")
+    tifffile = pytest.importorskip("tifffile")
+    image = noise(channels, np.uint16)
+    image = (image / np.float32(65535)) if dtype is np.float32 else image.astype(dtype)
+    alpha = {"extrasamples": ["unassalpha"]} if channels in (2, 4) else {}
+    kind = "minisblack" if channels <= 2 else "rgb"
+    planes = {"planarconfig": "contig"} if channels > 1 else {}
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        image if channels > 1 else image[..., 0],
+        **{"photometric": kind, "bigtiff": True, "byteorder": order, **planes, **alpha},
+    )
+    if not (channels == 2 and dtype is np.float32):
+        np.testing.assert_array_equal(read_picture(tmp_path / "a.tif")[0], image)
+    np.testing.assert_array_equal(read_all(tmp_path / "a.tif"), image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_colours_multiplied_by_alpha_are_divided_again(tmp_path, dtype):
+    pytest.importorskip("pyvips")
+    tifffile = pytest.importorskip("tifffile")
+    most = 1.0 if dtype is np.float32 else np.iinfo(dtype).max
+    wanted = RNG.uniform(0.2, 0.8, (60, 50, 4))
+    stored = (wanted * np.dstack([wanted[..., 3:]] * 3 + [np.ones((60, 50, 1))]) * most).astype(
+        dtype
+    )
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["assocalpha"])
+    for image in (read_picture(tmp_path / "a.tif")[0], read_all(tmp_path / "a.tif")):
+        np.testing.assert_allclose(image / most, wanted, atol=10 / 255 if most == 255 else 1e-3)
+
+
+def test_gray_of_16_bits_whose_zero_is_white(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    image = noise(1, np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", image[..., 0], photometric="miniswhite")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif")[0], 65535 - image)
+    np.testing.assert_array_equal(read_all(tmp_path / "a.tif"), 65535 - image)
+
+
+def test_inks_of_16_bits_are_refused_in_words(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", noise(4, np.uint16), photometric="separated")
+    with pytest.raises(ImageReadError, match="unsupported"):
+        read_all(tmp_path / "a.tif")
+
+
 def exif(orientation: int) -> Image.Exif:
     tags = Image.Exif()
     tags[0x0112] = orientation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,21 @@ def test_portions_make_no_difference(size: tuple[int, int], dtype: type) -> None
     whole = rescale(image, size)
     assert whole.dtype == dtype and whole.shape == (*size, 3)
     np.testing.assert_allclose(sink.image, whole, atol=1e-5 if dtype is np.float32 else 1)
+
+
+def test_a_portion_of_any_size_takes_little_memory() -> None:
+    class Count:
+        most = 0
+
+        def write(self, rows: np.ndarray) -> None:
+            self.most = max(self.most, rows.nbytes)
+
+    image = np.zeros((12_000, 2000, 3), np.uint8)
+    tracemalloc.start()
+    RescaledSink(Count(), image.shape, (7500, 1250)).write(image)  # pyright: ignore
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * image.nbytes
 
 
 def test_the_kernel_is_pillows_lanczos() -> None:

@@ -142,7 +142,32 @@ def test_a_stream_takes_the_memory_of_a_band() -> None:
     assert peaks[1] < 1.2 * peaks[0] + 2**16
 
 
-def test_memory_that_runs_out_on_the_way_leaves_no_trace() -> None:
+def test_hidden_corners_are_filled_as_in_the_whole_image() -> None:
+    class Wide(torch.nn.Module):
+        upscale, size_multiple, num_in_ch = 1, 1, 3
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.avg_pool2d(x, 41, 1, 20, count_include_pad=False)
+
+    image = np.zeros((96, 96, 4), np.uint8)
+    image[31, 40] = 250, 0, 0, 255  # the last row of a band, which looks 20 pixels around
+    # Nearer than that one to the hidden pixel in the corner of what it looks at.
+    image[31 + 20 + 28, 40 + 20] = 0, 250, 0, 255
+    whole, tiled = Upscaler(Wide(), tile=0)(image), Upscaler(Wide(), tile=32)(image)
+    assert np.abs(whole[31, 40].astype(int) - tiled[31, 40]).max() == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("std::bad_alloc"),
+        MemoryError("Unable to allocate 1 GiB for an array"),  # NumPy's
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_memory_that_runs_out_on_the_way_leaves_no_trace(error: Exception) -> None:
     class Tired(torch.nn.Module):
         upscale, size_multiple, num_in_ch = 2, 1, 3
         calls = 0
@@ -150,7 +175,7 @@ def test_memory_that_runs_out_on_the_way_leaves_no_trace() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             self.calls += 1
             if self.calls > 10 and max(x.shape[-2:]) > 40:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise error
             wide = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
             return torch.nn.functional.interpolate(wide, scale_factor=2.0)
 

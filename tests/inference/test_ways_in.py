@@ -53,6 +53,17 @@ def test_palettes_and_bits_become_colours_and_gray(up: Upscaler) -> None:
         up(image.convert("I"))
 
 
+@pytest.mark.parametrize(("mode", "becomes"), [("L", "LA"), ("RGB", "RGBA"), ("P", "RGBA")])
+def test_a_colour_that_means_transparent_becomes_alpha(up: Upscaler, mode: str, becomes: str):
+    image = Image.new(mode, (8, 8))
+    image.paste(1, (0, 0, 4, 8))
+    image.info["transparency"] = (0, 0, 0) if mode == "RGB" else 0
+    larger = up(image)
+    assert larger.mode == becomes and "transparency" not in larger.info
+    alpha = np.asarray(larger)[..., -1]
+    assert (alpha[:, :4] == 255).all() and (alpha[:, 12:] == 0).all()
+
+
 def test_a_tensor_keeps_its_kind(up: Upscaler) -> None:
     images = random_image(2, 9, 7, 3)
     expected = torch.from_numpy(np.stack([up(image) for image in images])).permute(0, 3, 1, 2)

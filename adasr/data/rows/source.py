@@ -215,6 +215,8 @@ def _file_rows(path: Path, shape: tuple[int, int, int], metadata: Metadata) -> F
         return None
     if image.format not in KINDS or image.interpretation in ("lab", "labs"):
         return None
+    if image.interpretation == "cmyk" and image.format != "uchar":
+        return None
     rows = FileRows(path, image, metadata)
     return rows if rows.shape == shape else None
 
