@@ -22,7 +22,11 @@ _DIGITS = re.compile("[0-9]+")
 _END = "\0\0"  # no name holds a zero
 
 
-def image_names(folder: str | Path, recursive: bool = True) -> list[str]:
+def image_names(
+    folder: str | Path,
+    recursive: bool = True,
+    on_unreadable: Callable[[Path, OSError], None] | None = None,
+) -> list[str]:
     """A folder's image files by suffix, relative to it with ``/``, in natural order.
 
     Natural order is img2 before img10. Hidden files and folders are left out; links to folders are
@@ -31,6 +35,8 @@ def image_names(folder: str | Path, recursive: bool = True) -> list[str]:
     Args:
         folder: where to look.
         recursive: whether sub-folders count too.
+        on_unreadable: called with each sub-folder that cannot be read, which is then left out;
+            without it that is an error.
 
     Raises:
         DatasetError: the folder is missing, is no folder, cannot be read or holds no image.
@@ -42,7 +48,7 @@ def image_names(folder: str | Path, recursive: bool = True) -> list[str]:
         raise DatasetError(folder, "is a file, not a folder", "Give the folder that holds it.")
     try:
         # The key ends in the name itself: two lists of a million names would be one too many.
-        keys = [_sort_key(name) for name in _walk(str(folder), recursive)]
+        keys = [_sort_key(name) for name in _walk(str(folder), recursive, on_unreadable)]
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
         raise DatasetError(error.filename or folder, problem, "Check its permissions.") from None
@@ -54,9 +60,13 @@ def image_names(folder: str | Path, recursive: bool = True) -> list[str]:
     return [key[key.rindex(_END) + len(_END) :] for key in keys]
 
 
-def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
+def list_images(
+    folder: str | Path,
+    recursive: bool = True,
+    on_unreadable: Callable[[Path, OSError], None] | None = None,
+) -> list[Path]:
     """The image files of a folder; see ``image_names``."""
-    return [Path(folder, name) for name in image_names(folder, recursive)]
+    return [Path(folder, name) for name in image_names(folder, recursive, on_unreadable)]
 
 
 def _sort_key(name: str) -> str:
@@ -73,14 +83,23 @@ def _number(match: re.Match[str]) -> str:
     return f"\0{chr(len(digits) + 1)}{digits}"
 
 
-def _walk(folder: str, recursive: bool) -> Iterator[str]:
+def _walk(
+    folder: str, recursive: bool, on_unreadable: Callable[[Path, OSError], None] | None
+) -> Iterator[str]:
     """Names of image files; the system is asked about links only, it tells the rest by itself."""
     seen = {os.path.realpath(folder)}  # a link to a parent must not loop
     waiting = [("", os.path.realpath(folder))]
     while waiting:
         inside, real_place = waiting.pop()
         links: dict[str, str] = {}
-        with os.scandir(os.path.join(folder, inside)) as entries:  # noqa: PTH118  a million times
+        try:
+            found = os.scandir(os.path.join(folder, inside))  # noqa: PTH118  a million times
+        except OSError as error:
+            if not inside or on_unreadable is None:
+                raise
+            on_unreadable(Path(folder, inside), error)
+            continue
+        with found as entries:
             for entry in entries:
                 name = entry.name
                 if name[0] == ".":

@@ -219,3 +219,31 @@ def test_real_files_go_through(up: Upscaler, shared: Path, tmp_path: Path) -> No
     assert report.done
     for output in report.done:
         assert pixels(output).size > 0
+
+
+def test_a_sub_folder_that_cannot_be_read_is_named_and_does_not_stop_the_rest(
+    up: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "in/a.png")
+    save(tmp_path / "in/locked/b.png")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if "locked" in str(path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = upscale_folder(up, tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in report.done] == ["a.png"]
+    assert "Permission denied" in report.failures[tmp_path / "in/locked"]
+    assert (tmp_path / "out/failures.json").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(
+    up: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "in/a.png")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ImageWriteError, match="cannot be written to"):
+        upscale_folder(up, tmp_path / "in", tmp_path / "out")

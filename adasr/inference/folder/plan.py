@@ -60,14 +60,17 @@ class Plan:
     Attributes:
         root: the folder that the inputs are seen from.
         jobs: one for each image, in natural order.
+        unreadable: folders whose images are not among them, and why.
     """
 
     root: Path
     jobs: list[Job]
+    unreadable: dict[Path, OSError] = field(default_factory=dict)
 
     def part(self, shard: Shard) -> Plan:
         """Those of one process; names are those of the whole."""
-        return replace(self, jobs=shard.of(self.jobs))
+        unreadable = self.unreadable if shard.index == 1 else {}  # told once
+        return replace(self, jobs=shard.of(self.jobs), unreadable=unreadable)
 
 
 def make_plan(source: Path, target: Path, suffix: str = "", ext: str | None = None) -> Plan:
@@ -87,7 +90,8 @@ def make_plan(source: Path, target: Path, suffix: str = "", ext: str | None = No
         DatasetError: the folder holds no image.
         ImageReadError: there is no such file.
     """
-    root, paths = _inputs(source, target)
+    unreadable: dict[Path, OSError] = {}
+    root, paths = _inputs(source, target, unreadable)
     beside = target.resolve() == root.resolve()
     if beside and not suffix:
         raise OptionError(
@@ -105,15 +109,15 @@ def make_plan(source: Path, target: Path, suffix: str = "", ext: str | None = No
     for path in sorted(paths, key=lambda p: p.suffix.lower() != wanted[p].suffix):
         jobs[path] = Job(path, _free(wanted[path], path, taken), taken)
         taken |= {_folded(jobs[path].output), _folded(jobs[path].map)}
-    return Plan(root, [jobs[path] for path in paths])
+    return Plan(root, [jobs[path] for path in paths], unreadable)
 
 
-def _inputs(source: Path, target: Path) -> tuple[Path, list[Path]]:
+def _inputs(source: Path, target: Path, unreadable: dict[Path, OSError]) -> tuple[Path, list[Path]]:
     if not source.is_dir():
         if not source.exists():
             raise ImageReadError(source, "does not exist", "Check the path of the input.")
         return source.parent, [source]
-    paths = list_images(source)
+    paths = list_images(source, on_unreadable=unreadable.__setitem__)
     inside = target.resolve()
     if inside != source.resolve() and inside.is_relative_to(source.resolve()):
         paths = [path for path in paths if not path.resolve().is_relative_to(inside)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,7 @@ def upscale_folder(
         OptionError: an unknown format or quality, or results among the inputs without a suffix.
         DatasetError: the folder holds no image.
         ImageReadError: there is no such file.
-        ImageWriteError: the target folder cannot be made.
+        ImageWriteError: the target folder cannot be made or written to.
     """
     source, target = Path(source), Path(target)
     if suffix != Path(f"x{suffix}").name[1:]:
@@ -94,6 +95,8 @@ def upscale_folder(
 
     stop = stop or threading.Event()
     report, total = FolderReport(), len(plan.jobs)
+    for folder, error in plan.unreadable.items():
+        report.failures[folder] = f"cannot be read ({error.strerror or error})"
     reached: set[int] = set()
     room = min(_MOST_ROOM, max(_LEAST_ROOM, free_memory() // 4))
     files = Files(skip_existing, max_pixels, strip_metadata, quality)
@@ -169,3 +172,6 @@ def _make(target: Path) -> None:
     except OSError as error:
         problem = f"cannot be made ({error.strerror or error})"
         raise ImageWriteError(target, problem, "Choose another output folder.") from None
+    if not os.access(target, os.W_OK | os.X_OK):  # known before hours of computing, not after
+        problem = "cannot be written to"
+        raise ImageWriteError(target, problem, "Check its permissions, or choose another folder.")
