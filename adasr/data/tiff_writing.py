@@ -83,7 +83,7 @@ class TiffWriter:
         pixels = np.concatenate(self._waiting)
         if pixels.dtype.kind == "u":  # each value as the difference to its left neighbour
             pixels[:, 1:] -= pixels[:, :-1].copy()
-        data = zlib.compress(pixels.astype(self._stored, copy=False).data, _LEVEL)
+        data = zlib.compress(np.ascontiguousarray(pixels, self._stored).data, _LEVEL)
         self._file.write(data)
         self._offsets.append(self._place)
         self._lengths.append(len(data))

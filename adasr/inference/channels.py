@@ -56,4 +56,7 @@ def check_values(image: np.ndarray) -> None:
         return
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):  # also for NaN
-        raise ValueError(f"float values must lie in [0, 1], got {low:g} to {high:g}")
+        raise ValueError(
+            f"float values must lie in [0, 1], got {low:g} to {high:g}. "
+            "Divide by the value of white, or convert to 16 bits."
+        )

@@ -20,6 +20,7 @@ from .folder.report import failures_path, shown
 from .folder.shard import WHOLE, Shard, own_device, read_shard
 from .interrupts import Interrupts
 from .progress import FolderProgress
+from .tilesize import SMALLEST_TILE
 from .upscaler import Precision, Upscaler, choose_device
 
 if TYPE_CHECKING:
@@ -174,8 +175,12 @@ def _tile(text: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
     try:
-        return int(text)
+        side = int(text)
     except ValueError:
         raise OptionError(
             f"expected a number of pixels or 'auto', got '{text}'.", ("--tile",)
         ) from None
+    if 0 < side < SMALLEST_TILE:  # each would be read with an overlap many times its size
+        hint = f"Use auto, 0 for the whole image, or at least {SMALLEST_TILE}."
+        raise OptionError(f"tiles of {side} pixels would take for ever.", ("--tile",), hint)
+    return side

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
-from filelock import FileLock, Timeout
 from torch import nn
 
 from ..errors import OptionError, TrainingError
@@ -48,6 +45,7 @@ from .checkpoint import (
     saved_states,
     set_aside,
 )
+from .experiment import only_run, place
 from .log import TrainingLog
 from .precision import resolve_precision
 from .processes import accelerate_unsharded, launched_sharding
@@ -95,20 +93,24 @@ def run_training(
     if accelerator.num_processes == 1:
         sharding = None  # it has all of the network anyway
     folder = Path(options.path.experiments_root) / options.name
-    with _only_run(folder, accelerator):
+    with only_run(folder, accelerator):
         resumed = _resume_point(options, folder, auto_resume, accelerator)
-        with TrainingLog(
-            folder,
-            options.train.total_iter,
-            resumed["iteration"] if resumed else 0,
-            accelerator.is_main_process,
-            options.logger.use_tb_logger,
-            options.logger.wandb,
-            quiet,
-        ) as log:
+        with (
+            place(folder, resumed is None, accelerator) as begun,
+            TrainingLog(
+                folder,
+                options.train.total_iter,
+                resumed["iteration"] if resumed else 0,
+                accelerator.is_main_process,
+                options.logger.use_tb_logger,
+                options.logger.wandb,
+                quiet,
+            ) as log,
+        ):
             for line in (*options.source.notes, *notes):  # the command line has printed them
                 log.note(line)
             trainer = make_trainer(options, accelerator, folder, log, resumed, sharding)
+            begun()
             log.begin()
             return _finish(trainer.run(), log, trainer.settings)
 
@@ -179,7 +181,7 @@ def make_trainer(
     )
     if resumed is not None:
         _resume(trainer, resumed, log)
-    elif accelerator.is_main_process:
+    if accelerator.is_main_process:
         write_text(folder / "options.yml", dump_options(options))
     precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
     end = getattr(annealing, "end", 0)
@@ -213,36 +215,10 @@ def _elsewhere(network: nn.Module, iteration: int) -> tuple[dict[str, float], fl
     raise AssertionError("the first process alone scores")
 
 
-@contextlib.contextmanager
-def _only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Hold the experiment's folder, so that two runs never write over each other."""
-    lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=0)
-    problem = ""
-    if accelerator.is_main_process:
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            problem = f"{folder}: another training works there now. Wait for it, or change 'name'."
-        except OSError as error:
-            problem = (
-                f"{folder.parent}: cannot be written ({error.strerror}). Choose another place with "
-                "path.experiments_root."
-            )
-    # Every process must hear of it, or the others would wait for the first one for ever.
-    (problem,) = broadcast_object_list([problem])
-    if problem:
-        raise TrainingError(problem)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _resume_point(
     options: Options, folder: Path, auto_resume: bool, accelerator: Accelerator
 ) -> dict[str, Any] | None:
-    """The state to go on from, if any; without one an older experiment is moved out of the way."""
+    """The state to go on from, if any."""
     states, first = folder / "training_states", accelerator.is_main_process
     if auto_resume:  # the first process chooses: on a network's disk others may see other files
         path, state = newest_state(states, accelerator.print) if first else (None, None)
@@ -265,12 +241,6 @@ def _resume_point(
                 "is in the experiment's own folder, which is renamed when it starts anew.",
                 hint="Give the run another name.",
             )
-    if accelerator.is_main_process and folder.exists() and any(folder.iterdir()):
-        stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")
-        archived = folder.with_name(f"{folder.name}_archived_{stamp}")
-        folder.rename(archived)
-        print(f"{folder} is there already; renamed to {archived}.")
-    accelerator.wait_for_everyone()
     return None
 
 

@@ -58,9 +58,13 @@ def test_jpeg_quality(tmp_path, photo):
     assert sizes[0] < sizes[1]
 
 
-def test_gray_without_channel_axis_and_views(tmp_path, photo):
-    write_image(tmp_path / "a.png", photo[::-1, ::2, 0])
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], photo[::-1, ::2, 0])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+def test_gray_without_channel_axis_and_views(tmp_path, photo, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_image(path, photo[::-1, ::2, 0])
+    np.testing.assert_array_equal(read_image(path)[..., 0], photo[::-1, ::2, 0])
+    write_image(path, np.asfortranarray(photo))
+    np.testing.assert_array_equal(read_image(path), photo)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,24 @@ def test_an_older_experiment_is_renamed_not_overwritten(options: MakeOptions) ->
     assert (archived / "models" / "net_g_8.safetensors").read_bytes() == before
 
 
+def test_a_refused_start_leaves_the_older_experiment_its_name(
+    options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_training(options())
+    root = Path(options().path.experiments_root)
+
+    def refused(*_: object) -> None:
+        raise OptionError("is wrong.", ("train", "losses"))
+
+    monkeypatch.setattr("adasr.training.run.make_losses", refused)
+    with pytest.raises(OptionError, match="is wrong"):
+        run_training(options())
+    assert not list(root.glob("run_archived_*"))
+    monkeypatch.undo()
+    assert run_training(options(), auto_resume=True).iteration == 8
+    assert (root / "run" / "training_states" / "8.state").is_file()
+
+
 def test_resuming_with_other_options_says_what_differs(
     recipe: Callable[..., Path], options: MakeOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:

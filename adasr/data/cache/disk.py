@@ -130,7 +130,7 @@ class DiskCache:
 
     def _build(self, on_done: Progress | None, tell: Told) -> None:
         # Under the lock nobody is writing, so these are what killed processes have left.
-        for left in self.path.parent.glob(f".{self.path.stem}-*{_SUFFIX}"):
+        for left in self.path.parent.glob(f".{self.path.stem}.part-*{_SUFFIX}"):
             left.unlink(missing_ok=True)
         stamps, begins, old = stamps_of(self.files), slots(self.files), self._held()
         free = shutil.disk_usage(self.path.parent).free
