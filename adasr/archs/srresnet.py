@@ -98,7 +98,9 @@ class SRResNet(nn.Module):
         for number, factor in enumerate(self._factors, 1):
             larger = F.pixel_shuffle(getattr(self, f"upconv{number}")(features), factor)
             features = F.leaky_relu(larger, 0.1, inplace=True)
-        residual = self.conv_last(F.leaky_relu(self.conv_hr(features), 0.1))
+        # In training somebody may hold what conv_hr made (a tap, a regularizer of a user's).
+        features = F.leaky_relu(self.conv_hr(features), 0.1, inplace=not self.training)
+        residual = self.conv_last(features)
         if self.upscale == 1:
             return residual + x
         return residual + F.interpolate(
