@@ -181,7 +181,7 @@ def make_trainer(
     )
     if resumed is not None:
         _resume(trainer, resumed, log)
-    if accelerator.is_main_process:
+    elif accelerator.is_main_process:
         write_text(folder / "options.yml", dump_options(options))
     precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
     end = getattr(annealing, "end", 0)

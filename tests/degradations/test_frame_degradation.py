@@ -51,7 +51,7 @@ def test_without_noise_a_crop_is_the_crop_of_the_whole_frame(frames, kind, metho
         crops = draw_crops(8, (200, 200), 64, 4, stream)
         for i, operators in enumerate(degradation._draw(8, (200, 200), stream)):
             everything = whole((50, 50))
-            all_lq, all_gt = degradation._pair(frames[i], operators, everything)
+            all_lq, all_gt = degradation._pair(frames[i], operators, everything, False)
             assert (crops[i].scaled(4).cut(all_gt, whole((200, 200))) - gt[i]).abs().max() < 1e-6
             # A last bit may tip a rounding to 8 bits, and with it a block of JPEG.
             gap = (crops[i].cut(all_lq, everything) - lq[i]).abs()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import torch.distributed as dist
+
 from ...errors import AdasrError
 
 _USAGE = "usage: python -m adasr.integrations.basicsr train|test -opt FILE [BasicSR's arguments]"
@@ -31,6 +33,10 @@ def main() -> int:
     except AdasrError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    finally:
+        if dist.is_available() and dist.is_initialized():
+            # Left to the interpreter's end, the group's threads may abort the process.
+            dist.destroy_process_group()
     return 0
 
 
