@@ -1,0 +1,1 @@
+"""One option file, many trainings: grids of regularizers, weights, sites, schedules, seeds."""

@@ -1,0 +1,1 @@
+"""What the features of a network do: numbers and figures."""
