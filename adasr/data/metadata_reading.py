@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
@@ -51,7 +52,7 @@ def metadata_of_tiff(file: BinaryIO, channels: int) -> Metadata:
     return Metadata(icc if is_profile_for(icc, channels) else None, exif_of_tiff(file), xmp)
 
 
-def _text(info: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _text(info: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
     """The text chunks of a PNG, without those that are metadata of another kind.
 
     Those stand for themselves in ``Metadata``, or speak of the file as it was.
