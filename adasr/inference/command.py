@@ -21,7 +21,7 @@ from .folder.shard import WHOLE, Shard, own_device, read_shard
 from .interrupts import Interrupts
 from .progress import FolderProgress
 from .tilesize import SMALLEST_TILE
-from .upscaler import Precision, Upscaler, choose_device
+from .upscaler import Precision, Upscaler, choose_device, runner_of
 
 if TYPE_CHECKING:
     from .uncertainty import UncertaintyUpscaler
@@ -52,9 +52,7 @@ class Network:
             AdasrError: it cannot be used so.
         """
         device = own_device(self.device, os.environ)
-        runner = self.backend
-        if runner is None:
-            runner = "onnxruntime" if self.weights.suffix.lower() == ".onnx" else "torch"
+        runner = runner_of(self.weights, self.backend)
         if not self.uncertainty:
             if self.dropout is not None:
                 hint = "Add --uncertainty, or leave it out."
@@ -63,6 +61,10 @@ class Network:
         if runner != "torch":
             hint = "Give the .safetensors or .pth file."
             raise OptionError(f"cannot be had from {runner}.", ("--uncertainty",), hint)
+        if self.dropout is not None and not 0 < self.dropout < 1:
+            hint = "It is the share of channels that a pass leaves out."
+            problem = f"must lie between 0 and 1, both excluded, got {self.dropout:g}."
+            raise OptionError(problem, ("--dropout",), hint)
         from .uncertainty import UncertaintyUpscaler, load_with_dropout
 
         place = choose_device(device)

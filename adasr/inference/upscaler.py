@@ -20,7 +20,7 @@ from .device import choose_device as choose_device
 from .ensemble import SelfEnsemble
 from .forms import array_of_picture, arrays_of_tensor, picture_of_array, tensor_of_arrays
 from .memory import is_out_of_memory
-from .onnx_backend import OnnxBackend
+from .onnx_backend import OnnxBackend, is_onnx
 from .rescale import RescaledSink, rescale
 from .rows import Rows, Sink
 from .tiler import OnTile, Tiler
@@ -257,11 +257,14 @@ def _runner(
 ) -> TorchBackend | Backend:
     if not isinstance(model, nn.Module | str | Path):
         return model
-    if not isinstance(model, nn.Module) and (
-        backend == "onnxruntime" or Path(model).suffix.lower() == ".onnx"
-    ):
+    if not isinstance(model, nn.Module) and runner_of(model, backend) == "onnxruntime":
         return OnnxBackend(model, device, precision)
     if backend == "torch":
         return TorchBackend(model, device, precision, compile)
     hint = "Use torch or onnxruntime (with an ONNX file)."
     raise OptionError(f"unknown backend '{backend}' for this model.", ("backend",), hint)
+
+
+def runner_of(model: str | Path, backend: str | None = None) -> Literal["torch", "onnxruntime"]:
+    """What runs a file: ONNX Runtime where it is asked for, and always an ONNX file."""
+    return "onnxruntime" if backend == "onnxruntime" or is_onnx(model) else "torch"

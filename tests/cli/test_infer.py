@@ -220,6 +220,10 @@ def test_maps_of_uncertainty(
     assert run(*given, "--dropout", 0.1, "--passes", 3) == 0
     assert len(list((tmp_path / "out").rglob("*_uncertainty.png"))) == 8
     assert run(*given[:-1], "--dropout", 0.1) == 2
+    capsys.readouterr()
+    for value in (0, 1, -0.1, "nan"):  # the first: passes that are all the same
+        assert run(*given, "--dropout", value) == 2
+        assert capsys.readouterr().err.startswith("error: --dropout: must lie between 0 and 1")
 
 
 def test_parts_of_a_folder(

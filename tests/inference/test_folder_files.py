@@ -154,8 +154,11 @@ def test_files_that_are_no_files_hold_nothing_up(up: Upscaler, tmp_path: Path) -
     os.mkfifo(tmp_path / "in/pipe.png")
     (tmp_path / "in/zero.png").symlink_to("/dev/zero")
     (tmp_path / "in/folder.png").mkdir()
+    (tmp_path / "in/gone.png").symlink_to(tmp_path / "nowhere.png")
     report = upscale_folder(up, tmp_path / "in", tmp_path / "out")
     assert [p.name for p in report.done] == ["a.png"]
+    assert list(report.failures) == [tmp_path / "in/gone.png"]
+    assert "No such file" in report.failures[tmp_path / "in/gone.png"]
     for name in ("pipe.png", "zero.png"):
         with pytest.raises(ImageReadError):
             found = upscale_folder(up, tmp_path / "in" / name, tmp_path / "out")
