@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .upscaler import Precision, Upscaler, choose_device, runner_of
 if TYPE_CHECKING:
     from .uncertainty import UncertaintyUpscaler
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_LINES = 20  # of failures on a terminal; the file holds all
 
 
@@ -164,7 +166,9 @@ def _tell(report: FolderReport, target: Path, upscale: float, part: Shard) -> No
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    # A file's name may hold commands to the terminal, or begin a line of its own.
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
+    print(plain, file=sys.stderr, flush=True)
 
 
 def _say_stopping(name: str) -> None:

@@ -300,6 +300,15 @@ def test_one_failure_more_than_fit_on_a_screen(
     assert len(found) == 50 and found[0]["file"].endswith("0 [bold].png")
 
 
+def test_a_name_gives_the_terminal_no_commands(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a\x1b[2J\nfailed: b\u202fc.png").write_bytes(b"x")
+    assert run("-i", tmp_path, "-m", weights, "-o", tmp_path / "out") == 1
+    errors = capsys.readouterr().err
+    assert "a\\x1b[2J\\x0afailed: b\u202fc.png: is not" in errors and errors.count("\n") == 1
+
+
 def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_path: Path) -> None:
     # Half a second each, for nothing.
     heavy = "accelerate kornia lpips matplotlib numba scipy skimage spandrel torchvision"

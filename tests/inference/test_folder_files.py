@@ -183,5 +183,9 @@ def test_one_file_to_another(up: Upscaler, tmp_path: Path, monkeypatch: pytest.M
     assert up.file(tmp_path / "a.png", tmp_path / "c.jpg", quality=80) == tmp_path / "c.jpg"
     save(tmp_path / "alpha.png", image((8, 8, 4)))
     with pytest.raises(ImageWriteError, match="alpha"):
-        upscale_file(up, tmp_path / "alpha.png", tmp_path / "alpha.jpg")
+        upscale_file(up, tmp_path / "alpha.png", tmp_path / "alpha.jpg", on_tile=_not_yet)
     assert not (tmp_path / "alpha.jpg").exists()
+
+
+def _not_yet(done: int, total: int) -> None:
+    pytest.fail("what the format cannot hold is known before the network runs")
