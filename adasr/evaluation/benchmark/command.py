@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -12,7 +13,8 @@ from rich.console import Console
 
 from ...errors import OptionError
 from ...inference.interrupts import Interrupts
-from .. import tables
+from ..headlines import headline_table
+from ..tables import rich_table
 from .benchmark import benchmark
 from .models import ModelFile
 from .progress import ConsoleProgress
@@ -20,6 +22,7 @@ from .run import Outcome, Settings
 from .sets import Sources
 
 _MOST_LINES = 20
+_MOST_COLUMNS = 8
 
 
 def run_command(
@@ -58,7 +61,7 @@ def run_command(
             progress,
             stop,
         )
-    _show(outcome, console)
+    _show(outcome, console, out)
     say.rest(out)
     if outcome.ended is not None:
         print(f"error: {outcome.ended}", file=sys.stderr)
@@ -120,10 +123,16 @@ class _Failures:
             self.console.print(f"and {more} more failures: see {out}", markup=False)
 
 
-def _show(outcome: Outcome, console: Console) -> None:
+def _show(outcome: Outcome, console: Console, out: Path) -> None:
     results = outcome.results
-    if results.evaluations:
-        console.print(tables.rich_table(results.evaluations))
+    for metric in results.metrics:
+        with contextlib.suppress(KeyError):  # no image could be scored
+            console.print(headline_table(results, metric))
+    lines = len(results.recipes) * len(results.datasets)
+    columns = len(results.metrics) * len(results.models)
+    if 1 < lines <= _MOST_LINES and columns <= _MOST_COLUMNS:
+        console.print(rich_table(results.evaluations))
+    console.print(f"Results: {out}", markup=False)
 
 
 def _say_stopping(name: str) -> None:

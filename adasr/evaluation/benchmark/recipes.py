@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...degradations.testset import RECIPES, find_recipe
+from ...degradations.testset import FAMILIES, expand_recipes, find_recipe
+from ...errors import OptionError, did_you_mean
 
 # Real-ESRGAN's training, which the papers of this field train with.
 PRESUMED: tuple[str, ...] = ("gaussian blur", "gaussian noise", "jpeg")
@@ -16,18 +17,31 @@ def expand(names: Sequence[str]) -> list[str]:
     Raises:
         OptionError: an unknown one.
     """
-    if "all" in names or "standard" in names:
-        return list(RECIPES)
+    try:
+        return expand_recipes(names)
+    except OptionError as error:
+        raise OptionError(error.message, ("--recipes",), error.hint) from None
+
+
+def check_families(names: Sequence[str]) -> tuple[str, ...]:
+    """Families as a person names them: ``motion-blur`` is "motion blur".
+
+    Raises:
+        OptionError: an unknown one.
+    """
+    found = []
     for name in names:
-        find_recipe(name)
-    return list(dict.fromkeys(names))
+        plain = name.strip().lower().replace("-", " ").replace("_", " ")
+        if plain not in FAMILIES:
+            hint = did_you_mean(plain, FAMILIES)
+            raise OptionError(f"unknown family '{name}'.", ("--trained-on",), hint)
+        found.append(plain)
+    return tuple(found)
 
 
 def families_of(recipe: str) -> tuple[str, ...]:
     """What a recipe is made of."""
-    found = find_recipe(recipe)
-    parts = {"gaussian blur": found.blur, "gaussian noise": found.noise, "jpeg": found.jpeg}
-    return tuple(name for name, used in parts.items() if used)
+    return find_recipe(recipe).families
 
 
 def families_of_training(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
