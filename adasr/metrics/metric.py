@@ -106,7 +106,7 @@ class Metric(abc.ABC):
         }
 
     def displayed(self, image: Tensor) -> Tensor:
-        """What a viewer sees of ``image``: clamped, rounded where it is to be; float64 in [0, 1]."""
+        """What a viewer sees of ``image``: clamped, rounded if wanted; float64 in [0, 1]."""
         if image.dtype == torch.uint8:
             return image.double() / 255
         image = image.float().clamp(0, 1)
