@@ -38,6 +38,7 @@ class Journal:
     def __init__(self, folder: Path, fresh: bool = False) -> None:
         self.path = folder / NAME
         self._held: dict[tuple[str, str], dict[str, float]] = {}
+        self._how: dict[tuple[str, str], str] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not fresh:
@@ -67,7 +68,11 @@ class Journal:
         """The scores of an image under a network, by the keys of their protocols."""
         return self._held.get((network, image), {})
 
-    def put(self, network: str, image: str, values: Mapping[str, float]) -> None:
+    def how(self, network: str, image: str) -> str:
+        """How the network was given the image, where not as a whole."""
+        return self._how.get((network, image), "")
+
+    def put(self, network: str, image: str, values: Mapping[str, float], how: str = "") -> None:
         """Add scores.
 
         Raises:
@@ -77,7 +82,10 @@ class Journal:
             return
         self._held.setdefault((network, image), {}).update(values)
         plain = {key: repr(value) for key, value in values.items()}
-        line = json.dumps({"network": network, "image": image, "scores": plain})
+        data = {"network": network, "image": image, "scores": plain}
+        if how:
+            data["how"] = self._how[network, image] = how
+        line = json.dumps(data)
         try:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
@@ -101,6 +109,8 @@ class Journal:
         except (ValueError, KeyError, TypeError, AttributeError):
             return
         self._held.setdefault(key, {}).update(values)
+        if data.get("how"):
+            self._how[key] = str(data["how"])
 
     def _ends_with_a_line(self) -> bool:
         with self.path.open("rb") as file:

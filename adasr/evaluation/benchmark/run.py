@@ -16,7 +16,7 @@ from torch import nn
 from ...errors import AdasrError, FileError
 from ...inference.device import choose_device
 from ...metrics import Metric
-from ..results import RecipeInfo, Results
+from ..results import Results
 from ..scores import Evaluation, ImageScore
 from ..validate import ImageResult, Precision, evaluate
 from .about import about_run, versions
@@ -28,7 +28,7 @@ from .saved import SavedImages
 from .scoring import Scoring, make_scoring
 from .sets import Sources, Subset, TestData, degraded, paired, real
 
-ALL = "all images"
+_BATCH = 16
 Tell = Callable[[str], None]
 
 
@@ -117,7 +117,7 @@ def score(
     sources.check()
     wanted = expand(recipes)
     device = choose_device(settings.device)
-    workers = settings.workers or min(8, 2 * torch.get_num_threads())
+    workers = settings.workers or (1 if device.type == "cpu" else min(8, torch.get_num_threads()))
     scale, networks = read_models(models, settings.groups, families_of_training, tell)
     border = scale if settings.crop_border is None else settings.crop_border
     has_pairs = bool(sources.data or sources.pairs)
@@ -234,6 +234,8 @@ class _Run:
                     values = {k: held[keys[k]] for k in metrics if keys[k] in held}
                     if values:
                         one.scores.append(ImageScore(name, recipe, values))
+                    if how := self.journal.how(network, key):
+                        one.notes[_place(name, recipe)] = how
                 if one.scores or one.failures:
                     found.append(one)
         return found
@@ -287,13 +289,15 @@ class _Run:
                 self._failed(model, data, item, done.problem)
             values = {keys[label]: value for label, value in done.values.items()}
             try:
-                self.journal.put(network_key, data.keys[item], values)
+                self.journal.put(network_key, data.keys[item], values, done.how)
             except FileError as error:
                 raise Ended(error) from None
             self.progress.step(model, dataset)
             if self.stop.is_set():
                 raise Ended()
 
+        # Small images do not fill a GPU; a CPU takes them one by one, while they fit in its caches.
+        batch_size = 1 if self.device.type == "cpu" else _BATCH
         while left:
             try:
                 evaluate(
@@ -306,21 +310,30 @@ class _Run:
                     on_image=on_image,
                     model=model,
                     dataset_name=dataset,
+                    workers=self.workers,
+                    batch_size=batch_size,
+                    tile="auto",
                 )
             except (AdasrError, RuntimeError, ValueError) as error:
                 # A network that refuses one image, by its size, still has its score on the others.
                 if not left:
                     raise
+                if batch_size > 1:
+                    batch_size = 1  # to find out which
+                    continue
                 self._failed(model, data, left.pop(0), str(error).partition("\n")[0])
                 self.progress.step(model, dataset)
         if not failures:
             del self.failures[model, dataset]
 
     def _failed(self, model: str, data: TestData, item: int, problem: str) -> None:
-        name, recipe = data.places[item]
-        place = f"{name} ({recipe})" if recipe else name
+        place = _place(*data.places[item])
         self.failures[model, data.info.name][place] = problem
         self.tell(f"failed: {model} on {data.info.name}, {place}: {problem}")
+
+
+def _place(name: str, recipe: str) -> str:
+    return f"{name} ({recipe})" if recipe else name
 
 
 @contextlib.contextmanager
@@ -353,8 +366,3 @@ def exact(precision: str) -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = held
-
-
-def recipe_kinds(recipes: Sequence[RecipeInfo]) -> dict[str, str]:
-    """Each recipe's kind by its name."""
-    return {recipe.name: recipe.kind for recipe in recipes}

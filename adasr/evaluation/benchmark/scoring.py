@@ -70,7 +70,7 @@ def make_scoring(
             continue
         if has_pairs and label not in default_real:
             scoring.paired[label] = metric
-        if has_real and not getattr(metric, "needs_gt", True):
+        if has_real and not metric.needs_gt:
             scoring.real[label] = metric
     if has_pairs and not scoring.paired:
         raise OptionError("none of the metrics can be had here.", ("--metrics",), "E.g. psnr ssim.")
