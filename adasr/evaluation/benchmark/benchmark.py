@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..report import write_report
 from ..results import Results
 from .files import write_files
 from .models import ModelFile
+from .pictures import candidates, choose, make_pictures
 from .run import Outcome, Progress, Settings, score
 from .sets import Sources
 
@@ -94,5 +96,22 @@ def benchmark(
 ) -> Outcome:
     """As ``run_benchmark``; tells also of a run that ended early."""
     outcome = score(models, sources, recipes, metrics, out, settings, tell, progress, stop)
-    write_files(outcome.results, out)
+    results, shown = outcome.results, []
+    if not outcome.stopped and pictures:
+        chosen = choose(candidates(results, outcome.sets), pictures)
+        shown = make_pictures(
+            chosen,
+            outcome.sets,
+            outcome.contestants,
+            results.scale,
+            outcome.device,
+            settings.precision,
+        )
+    if results.evaluations:
+        write_files(results, out)
+        write_report(results, out, shown, title or _title(results), ranking)
     return outcome
+
+
+def _title(results: Results) -> str:
+    return ", ".join(dataset.name for dataset in results.datasets)
