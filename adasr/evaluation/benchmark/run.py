@@ -138,7 +138,7 @@ def score(
         bool(sources.pairs),
         tell,
     )
-    with locked(out), Journal(out, settings.fresh) as journal, exact(settings.precision):
+    with Journal(out, settings.fresh) as journal, exact(settings.precision):
         cache = settings.cache or default_cache()
         try:
             sets = _open(sources, wanted, scale, cache, tell, progress, stop)

@@ -171,7 +171,12 @@ def _of_testset(testset: Testset, name: str, keys: Sequence[str]) -> TestData:
         with contextlib.suppress(ValueError):
             place = Path(path).relative_to(testset.root).as_posix()
         problems[place] = f"{problems[place]}; {problem}" if place in problems else problem
-    return TestData(replace(testset.info, name=name), testset, testset.keys, keys, problems)
+    images = {image: dict(about) for image, about in testset.info.images.items()}
+    if testset.info.paired:
+        for (image, recipe), digest in testset.checksums.items():
+            images[image].setdefault("lq_sha256", {})[recipe] = digest
+    info = replace(testset.info, name=name, images=images)
+    return TestData(info, testset, testset.keys, keys, problems)
 
 
 @dataclass(frozen=True)
