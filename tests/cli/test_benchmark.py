@@ -140,7 +140,7 @@ def test_what_was_scored_is_not_scored_again(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from adasr.evaluation.benchmark import run as module
+    from adasr.evaluation.benchmark import scorer as module
 
     seen: list[tuple[str, int]] = []
     evaluate = module.evaluate
@@ -372,7 +372,8 @@ def test_a_run_that_is_stopped_goes_on(
 ) -> None:
     command = [
         sys.executable, "-m", "adasr", "benchmark", "-m", weights("net"), "--data", str(images),
-        "-r", "standard", "motion-blur", "--metrics", "ssim", "-o", str(tmp_path / "out"), "--pictures", "0",
+        "-r", "standard", "motion-blur", "--metrics", "ssim", "-o", str(tmp_path / "out"),
+        "--pictures", "0",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
