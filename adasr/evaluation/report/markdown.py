@@ -201,6 +201,6 @@ def _table(lines: Iterator[list[str]]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown takes as it is, in a table too."""
-    for sign in ("\\", "|", "<", "`", "_"):
+    for sign in ("\\", "|", "<", "`"):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ").replace("\r", " ")
