@@ -236,6 +236,7 @@ def test_broken_networks_and_exact_ones_are_not_averaged_away(
     by_model = {e["model"]: e["means"]["psnr"]["mean"] for e in data["evaluations"]}
     assert by_model == {"bicubic": "inf", "huge": "nan"}
     assert "not finite" in capsys.readouterr().out
+    assert run("-m", huge, "-r", "clean", data=flat) == 1  # nothing is scored, but it is not well
 
 
 def test_pairs_of_folders(

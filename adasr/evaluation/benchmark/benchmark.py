@@ -123,5 +123,4 @@ def _pictures(
 
 
 def _title(results: Results) -> str:
-    names = ", ".join(dataset.name for dataset in results.datasets)
-    return names if results.about["complete"] else f"{names} (not complete: stopped early)"
+    return ", ".join(dataset.name for dataset in results.datasets)

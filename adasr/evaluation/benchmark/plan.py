@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,9 @@ class Plan:
         recipes: names of the test recipes.
         described: these, and what else there is, with their kinds.
         device: where it runs.
-        workers: threads that read images.
+        workers: threads that read images ahead.
+        batch_size: images of one size that go through a network together.
+        presumed: what networks are taken to be trained on whose files don't say, if there are any.
         settings: the rest.
     """
 
@@ -75,6 +78,8 @@ class Plan:
     described: list[RecipeInfo]
     device: torch.device
     workers: int
+    batch_size: int
+    presumed: tuple[str, ...]
     settings: Settings
 
 
@@ -99,16 +104,17 @@ def make_plan(
     has_pairs, has_real = bool(sources.data or sources.pairs), bool(sources.real)
     scoring = make_scoring(metrics, border, has_pairs, has_real, tell)
     contestants = [baseline(scale), *networks]
+    presumption = presumed(scale) if settings.trained_on is None else settings.trained_on
     described = describe_recipes(
         wanted if sources.data else (),
         families_of,
         [one.model for one in contestants],
-        presumed(scale) if settings.trained_on is None else settings.trained_on,
+        presumption,
         bool(sources.real or sources.pairs),
         tell,
     )
-    # A network on the CPU needs its cores more than the next image does.
-    workers = 1 if device.type == "cpu" else min(8, torch.get_num_threads())
+    # A CPU is no faster for a batch, which leaves its caches, and has no core to spare for reading.
+    workers, batch_size = (0, 1) if device.type == "cpu" else (min(8, os.cpu_count() or 1), 16)
     return Plan(
         sources,
         scale,
@@ -118,5 +124,7 @@ def make_plan(
         described,
         device,
         settings.workers or workers,
+        batch_size,
+        presumption if any(one.model.trained_on is None for one in networks) else (),
         settings,
     )

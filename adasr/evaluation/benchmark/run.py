@@ -74,6 +74,7 @@ def score(plan: Plan, out: Path, tell: Tell, progress: Progress, stop: threading
             complete=ended is None,
             taken_over=scorer.taken_over,
             missing=plan.scoring.missing,
+            presumed=plan.presumed,
         ),
     )
     reason = ended.reason if ended is not None else None

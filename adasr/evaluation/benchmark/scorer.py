@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from .plan import Plan, Tell
 from .saved import SavedImages
 from .sets import Subset, TestData
 
-_BATCH = 16
+_NOT_FINITE = "the network's output is not finite"
 
 
 class Progress:
@@ -113,6 +114,8 @@ class Scorer:
                     values = {k: held[keys[k]] for k in metrics if keys[k] in held}
                     if values:
                         one.scores.append(ImageScore(name, recipe, values))
+                    if any(map(math.isnan, values.values())):  # also in an earlier run
+                        failures.setdefault(_place(name, recipe), _NOT_FINITE)
                     if how := self.journal.how(network, key):
                         one.notes[_place(name, recipe)] = how
                 if one.scores or one.failures:
@@ -175,8 +178,7 @@ class Scorer:
             if self.stop.is_set():
                 raise Ended()
 
-        # Small images do not fill a GPU; a CPU takes them one by one, while they fit in its caches.
-        batch_size = 1 if self.plan.device.type == "cpu" else _BATCH
+        batch_size = self.plan.batch_size
         while left:
             try:
                 evaluate(
