@@ -367,7 +367,14 @@ def test_a_full_disk_keeps_what_was_scored(
     assert "20 of 30" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_stopped_goes_on(
     number: signal.Signals, weights: Callable[..., str], tmp_path: Path, images: Path
 ) -> None:
