@@ -58,7 +58,7 @@ def _unseen(view: MetricView) -> Iterator[str]:
         told = f"On degradations that no training had, {one.name} {verb} over bicubic: "
         told += f"{_value(view, top, True)} ({view.span(one.gains.unseen, True)})"
         if one.gains.seen is not None:
-            told += f"; on seen ones it gains {_value(view, one.gains.seen.mean, True)}"
+            told += f"; on seen ones its gain is {_value(view, one.gains.seen.mean, True)}"
         yield f"{told}."
     gaps = [
         (one.gains.gap.mean, one.name)
