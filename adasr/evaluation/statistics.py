@@ -95,6 +95,8 @@ class Summary:
         scores: in the metric's units.
         gains: over bicubic interpolation; None without it, and for itself.
         missing: scores that another model has and this one lacks.
+        partial: whether it lacks a whole recipe that another has: its means are then over fewer
+            degradations, and are not compared with the others'.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Summary:
     scores: Figures
     gains: Figures | None
     missing: int = 0
+    partial: bool = False
 
     @property
     def mean(self) -> Interval:
@@ -175,6 +178,7 @@ def summarize(
             continue
         cube = table.cube(models)
         means = seed_means(cube[:, :, table.averaged])
+        lacks = np.ma.getmaskarray(cube).all((0, 1)) & every.any(0)
         gains = None if BICUBIC in models else table.gains(models)
         found.append(
             Summary(
@@ -188,6 +192,7 @@ def summarize(
                 _figures(table, cube, table.higher_is_better, confidence, draws),
                 None if gains is None else _figures(table, gains, True, confidence, draws),
                 int((np.ma.getmaskarray(cube) & every).sum()),
+                bool(lacks.any()),
             )
         )
     return found
@@ -227,18 +232,18 @@ def ranks(
 ) -> list[list[str]]:
     """Best first; those of one rank cannot be told apart from the first of it.
 
-    A group whose mean is NaN comes last, alone.
+    A group whose mean is NaN, or over fewer recipes than others', comes last, alone.
     """
 
     def quality(one: Summary) -> float:
         mean = one.mean.mean if one.higher_is_better else -one.mean.mean
-        return -np.inf if np.isnan(mean) else mean
+        return -np.inf if np.isnan(mean) or one.partial else mean
 
     tiers: list[list[str]] = []
     for one in sorted(summaries, key=quality, reverse=True):
         first = tiers[-1][0] if tiers else ""
         pair = comparisons.get((first, one.name)) or comparisons.get((one.name, first))
-        told_apart = pair is None or pair.distinguishable or np.isnan(one.mean.mean)
+        told_apart = pair is None or pair.distinguishable or np.isinf(quality(one))
         if told_apart:
             tiers.append([one.name])
         else:

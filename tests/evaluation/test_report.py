@@ -209,6 +209,20 @@ def test_an_unwritable_folder_is_said(results: Results, tmp_path: Path) -> None:
         write_report(results, tmp_path / "file")
 
 
+def test_averages_over_fewer_degradations_are_never_the_best(
+    results: Results, tmp_path: Path
+) -> None:
+    kept = [
+        replace(e, scores=[s for s in e.scores if s.recipe == "clean"]) if e.model == "plain" else e
+        for e in results.evaluations
+    ]
+    markdown, html = write_report(replace(results, evaluations=kept), tmp_path)
+    line = next(x for x in markdown.read_text().splitlines() if x.startswith("| plain"))
+    assert "(incomplete)" in line and "**" not in line
+    text = Page(html.read_text()).text
+    assert "plain lacks whole degradations" in text and "plain has the best" not in text
+
+
 def view_of(results: Results) -> MetricView:
     return metric_views(results)[0]
 

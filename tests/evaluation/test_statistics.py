@@ -323,6 +323,21 @@ def test_what_a_network_lacks_is_counted_and_compared_fairly(results: Results) -
     assert pair.left_out == 5 and pair.wins + pair.ties + pair.losses == 18
 
 
+def test_averages_over_fewer_recipes_do_not_compare(results: Results) -> None:
+    easy = [
+        replace(e, scores=[s for s in e.scores if s.recipe == "clean"]) if e.model == "plain" else e
+        for e in results.evaluations
+    ]
+    short = replace(results, evaluations=easy)
+    summaries = summarize(short, "psnr", draws=200)
+    assert [one.partial for one in summaries] == [False, True, False]
+    plain, adaptive = summaries[1:]
+    assert plain.mean.mean > adaptive.mean.mean  # of the easiest recipe alone
+    assert plain.gap is not None and math.isnan(plain.gap.mean)
+    tiers = ranks(summaries, compare_all(short, "psnr", draws=200))
+    assert tiers[0] == ["adaptive"] and tiers[-1] == ["plain"]
+
+
 def test_a_network_without_finite_outputs_comes_last() -> None:
     results = made_results({"plain": 1.0, "adaptive": 1.4})
     for evaluation in results.evaluations:

@@ -80,6 +80,7 @@ def _headline(view: MetricView, ranking: bool) -> list[dict[str, Any]]:
                 "rank": view.rank(one.name),
                 "base": BICUBIC in one.models,
                 "note": _seeds_note(view, one) if several else "",
+                "partial": one.partial,
                 "cells": cells,
             }
         )
@@ -97,11 +98,13 @@ def _mark_best(rows: list[dict[str, Any]], directions: Sequence[bool | None]) ->
     for column, higher in enumerate(directions):
         if higher is None or not rows or column >= len(rows[0]["cells"]):
             continue
-        best = best_of([row["cells"][column]["value"] for row in rows], higher)
+        known = [None if row["partial"] else row["cells"][column]["value"] for row in rows]
+        best = best_of(known, higher)
         if best is not None:
             top = rows[best]["cells"][column]["value"]
             for row in rows:
-                row["cells"][column]["best"] = row["cells"][column]["value"] == top
+                same = row["cells"][column]["value"] == top
+                row["cells"][column]["best"] = same and not row["partial"]
 
 
 def _cell(view: MetricView, one: Interval | None, signed: bool = False) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def caveats(results: Results, view: MetricView) -> list[str]:
 
 
 def _best(view: MetricView) -> Iterator[str]:
-    known = [one for one in view.ordered() if not math.isnan(one.mean.mean)]
+    known = [one for one in view.ordered() if not one.partial and not math.isnan(one.mean.mean)]
     if len(known) < 2:
         return
     first = known[0]
@@ -46,7 +46,10 @@ def _unseen(view: MetricView) -> Iterator[str]:
     held = [
         (one.gains.unseen.mean, one)
         for one in contenders(view.summaries)
-        if one.gains and one.gains.unseen and not math.isnan(one.gains.unseen.mean)
+        if not one.partial
+        and one.gains
+        and one.gains.unseen
+        and not math.isnan(one.gains.unseen.mean)
     ]
     if held:
         top, one = max(held, key=lambda pair: pair[0])
@@ -55,12 +58,12 @@ def _unseen(view: MetricView) -> Iterator[str]:
         told = f"On degradations that no training had, {one.name} {verb} over bicubic: "
         told += f"{_value(view, top, True)} ({view.span(one.gains.unseen, True)})"
         if one.gains.seen is not None:
-            told += f"; on seen ones it gains {_value(view, one.gains.seen.mean, True)}"
+            told += f"; on seen ones its gain is {_value(view, one.gains.seen.mean, True)}"
         yield f"{told}."
     gaps = [
         (one.gains.gap.mean, one.name)
         for one in contenders(view.summaries)
-        if one.gains and one.gains.gap and not math.isnan(one.gains.gap.mean)
+        if not one.partial and one.gains and one.gains.gap and not math.isnan(one.gains.gap.mean)
     ]
     if len(gaps) > 1:
         (low, least), (high, most) = min(gaps), max(gaps)
@@ -120,7 +123,12 @@ def _seeds(view: MetricView) -> Iterator[str]:
 
 def _lacking(view: MetricView) -> Iterator[str]:
     for one in view.summaries:
-        if one.missing:
+        if one.partial:
+            yield (
+                f"{one.name} lacks whole degradations that others have: its averages are over "
+                "fewer of them and do not compare; look at single degradations."
+            )
+        elif one.missing:
             yield (
                 f"{one.name} lacks {one.missing} scores that others have (see failures): its means "
                 "are over other images than theirs; comparisons are over the common ones."

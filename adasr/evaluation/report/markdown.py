@@ -78,7 +78,15 @@ def _headline(view: MetricView, ranking: bool) -> Iterator[list[str]]:
     directions = [higher, higher, higher, None, higher, True, True, True, None]
     for column, direction in zip(range(len(rows[0])), directions, strict=False):
         best = (
-            best_of([row[column][1] for row in rows], direction) if direction is not None else None
+            best_of(
+                [
+                    None if one.partial else row[column][1]
+                    for one, row in zip(summaries, rows, strict=True)
+                ],
+                direction,
+            )
+            if direction is not None
+            else None
         )
         if best is not None:
             text, value = rows[best][column]
@@ -212,7 +220,9 @@ def _worst(view: MetricView, one: Summary) -> tuple[str, float | None]:
 
 
 def _name(one: Summary) -> str:
-    return f"{one.name} ({len(one.models)} seeds)" if len(one.models) > 1 else one.name
+    notes = [f"{len(one.models)} seeds"] if len(one.models) > 1 else []
+    notes += ["incomplete"] if one.partial else []
+    return f"{one.name} ({', '.join(notes)})" if notes else one.name
 
 
 def _table(lines: Iterator[list[str]]) -> str:
