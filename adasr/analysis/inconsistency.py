@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -78,6 +79,12 @@ class Shifts:
     output_bias: float
     output_spread: float
 
+    @property
+    def mean(self) -> float:
+        """Variance shift averaged over the sites that have one."""
+        finite = [site.shift for site in self.sites if np.isfinite(site.shift)]
+        return float(np.mean(finite)) if finite else np.nan
+
 
 @dataclass(frozen=True)
 class Inconsistency:
@@ -135,9 +142,7 @@ def measure_inconsistency(
         for condition, wanted in weights.items():
             _set_weights(placed, wanted)
             trained, drawn = _observed(net, lq, names, placed, draws, seed)
-            shifts = [
-                _site_shift(site, trained[site.name], tested[site.name]) for site in placed
-            ]
+            shifts = [_site_shift(site, trained[site.name], tested[site.name]) for site in placed]
             conditions.append(Shifts(condition, tuple(shifts), *_output_shift(drawn, outputs)))
     finally:
         detach(net)
@@ -149,7 +154,7 @@ def variance_factor(regularizer: Regularizer) -> float | None:
     if isinstance(regularizer, AdaptiveDropout) and regularizer.gate_type is not None:
         return None
     if isinstance(regularizer, AdaptiveDropout | ChannelDropout | ElementDropout):
-        p = regularizer.p
+        p = cast(float, regularizer.p)
         return (1.0 - regularizer.weight) ** 2 * p / (1.0 - p)
     return None
 
@@ -194,25 +199,27 @@ def tell_inconsistency(found: Mapping[str, Inconsistency]) -> list[str]:
     for name, one in found.items():
         for shifts in one.conditions:
             values = [site.shift for site in shifts.sites]
-            cells = [values[0], values[-1], float(np.mean(values)), max(values)]
+            largest = max(filter(np.isfinite, values), default=np.nan)
+            cells = [values[0], values[-1], shifts.mean, largest]
             told = " | ".join(f"{value:.3g}" for value in cells)
             ends = f"{shifts.output_bias:.2f} | {shifts.output_spread:.2f}"
             lines.append(f"| {name} | {shifts.condition} | {told} | {ends} |")
     lines += ["", "Output bias and spread are in units of 1/255.", ""]
     for name, one in found.items():
-        alone = float(np.mean([site.shift for site in one.conditions[0].sites]))
+        alone = one.conditions[0].mean
         for shifts in one.conditions[1:]:
-            mean = float(np.mean([site.shift for site in shifts.sites]))
+            mean = shifts.mean
             if alone > 0 and mean > 0:
                 times = alone / mean
                 lines.append(
-                    f"* {name}: with {shifts.condition} the mean shift is {mean:.3g} instead of "
-                    f"{alone:.3g} with dropout alone, {times:.1f} times smaller."
+                    f"* {name}, {shifts.condition}: the variance shift, averaged over the sites, "
+                    f"is {mean:.3g} instead of {alone:.3g} with dropout alone: {times:.1f} times "
+                    "smaller."
                 )
             elif alone > 0:
                 lines.append(
-                    f"* {name}: with {shifts.condition} nothing is dropped any more; dropout alone "
-                    f"would shift the variance by {alone:.3g}."
+                    f"* {name}, {shifts.condition}: no variance shift is left; dropout alone "
+                    f"would have {alone:.3g}, averaged over the sites."
                 )
     return lines
 
@@ -240,8 +247,8 @@ class _Moments:
         """Of each channel over all draws, or all but one."""
         kept = [i for i in range(len(self.count)) if i != without]
         count = sum(self.count[i] for i in kept)
-        mean = sum(self.sums[i] for i in kept) / count
-        return mean, sum(self.squares[i] for i in kept) / count - mean**2
+        mean = np.sum([self.sums[i] for i in kept], axis=0) / count
+        return mean, np.sum([self.squares[i] for i in kept], axis=0) / count - mean**2
 
 
 def _observed(

@@ -138,8 +138,8 @@ def _section(
         except AdasrError as error:
             failures[one.name] = str(error)
             tell(f"{name}: {one.name} FAILED: {error}")
-        if name == "inconsistency" and one.name in found and one.regularization is not None:
-            notes |= {one.name: note for note in one.regularization.notes}
+        if name == "inconsistency" and one.regularization and one.regularization.note:
+            notes[one.name] = one.regularization.note
     figures: list[Path] = []
     for stale in (out / f"{name}.png", out / f"{name}.svg"):
         stale.unlink(missing_ok=True)

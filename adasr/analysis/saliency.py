@@ -28,7 +28,8 @@ READING = (
     "as one number per site, the Gini coefficient of the shares, 0 for even channels and near 1 "
     "for a single one. Lower after regularization means better balanced channels. The share of a "
     "gradient depends on the scale of a channel, which a network is free to choose; the table "
-    "therefore gives the Gini coefficient of gradient times feature too, which does not."
+    "therefore gives the Gini coefficient of gradient times feature too, which does not. A gap in "
+    "a line is a site whose channels are all dead: the output depends on none of them."
 )
 _MAPS = 6
 
@@ -39,10 +40,12 @@ class SiteSaliency:
 
     Attributes:
         site: its name.
-        share: of each channel in all the saliency; they add up to 1.
-        gini: coefficient of ``share``, 0 for even channels.
+        share: of each channel in all the saliency; they add up to 1, or are 0 where there is none.
+        gini: coefficient of ``share``, 0 for even channels; NaN without saliency.
         effective: how many equal channels would be as uneven: exp of the entropy of ``share``.
         contribution_gini: of the shares of gradient times feature.
+        dead: how many channels change the output nowhere, for instance behind a ReLU that is
+            always shut.
     """
 
     site: str
@@ -50,6 +53,7 @@ class SiteSaliency:
     gini: float
     effective: float
     contribution_gini: float
+    dead: int
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def measure_saliency(net: nn.Module, lq: Tensor, sites: Sequence[str]) -> Salien
     features: dict[str, Tensor] = {}
     shares: dict[str, list[np.ndarray]] = {site: [] for site in sites}
     products: dict[str, list[np.ndarray]] = {site: [] for site in sites}
+    counts: dict[str, int] = {}
     maps = picture = np.zeros(())
     wanted = [parameter.requires_grad for parameter in net.parameters()]
     for parameter in net.parameters():
@@ -102,6 +107,7 @@ def measure_saliency(net: nn.Module, lq: Tensor, sites: Sequence[str]) -> Salien
                     if site not in grads:
                         raise AdasrError(f"the output does not depend on '{site}'")
                     grad = by_channel(grads[site], images).abs().double()
+                    counts[site] = grad.shape[1]
                     kept = by_channel(features[site], images).abs().double()
                     shares[site] += list(_normalized(grad.sum(2)))
                     products[site] += list(_normalized((grad * kept).sum(2)))
@@ -111,9 +117,7 @@ def measure_saliency(net: nn.Module, lq: Tensor, sites: Sequence[str]) -> Salien
     finally:
         for parameter, was in zip(net.parameters(), wanted, strict=True):
             parameter.requires_grad_(was)
-    found = tuple(
-        _site(site, np.mean(shares[site], 0), np.mean(products[site], 0)) for site in sites
-    )
+    found = tuple(_site(s, counts[s], shares[s], products[s]) for s in sites)
     channels = np.argsort(found[-1].share, kind="stable")[::-1][:_MAPS]
     return Saliency(found, tuple(map(int, channels)), _shown(maps, channels), picture)
 
@@ -140,7 +144,7 @@ def draw_saliency(found: Mapping[str, Saliency]) -> Figure:
     """A row of maps per network; below, shares at the last site and imbalance per site."""
     rows, tall = len(found), 1.35
     figure = Figure((9.6, rows * tall + 3.7), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[rows * tall, 3.5])
+    above, below = np.asarray(figure.subfigures(2, 1, height_ratios=[rows * tall, 3.5]))
     grid = np.asarray(above.subplots(rows, _MAPS + 1, squeeze=False))
     for line, (name, one) in zip(grid, found.items(), strict=True):
         for axes in line:
@@ -178,16 +182,19 @@ def tell_saliency(found: Mapping[str, Saliency]) -> list[str]:
     """The numbers as a Markdown table."""
     lines = [
         "| network | channels at the last site | as uneven as | largest share | Gini, last site | "
-        "Gini, mean over sites | Gini of gradient x feature, last site |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "Gini, mean over sites | Gini of gradient x feature, last site | "
+        "dead channels, all sites |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, one in found.items():
         last = one.sites[-1]
-        mean = np.mean([site.gini for site in one.sites])
+        ginis = [site.gini for site in one.sites if site.dead < len(site.share)]
+        mean = float(np.mean(ginis)) if ginis else np.nan
+        dead, total = sum(s.dead for s in one.sites), sum(len(s.share) for s in one.sites)
         lines.append(
             f"| {name} | {len(last.share)} | {last.effective:.1f} equal ones | "
             f"{100 * max(last.share):.1f}% | {last.gini:.3f} | {mean:.3f} | "
-            f"{last.contribution_gini:.3f} |"
+            f"{last.contribution_gini:.3f} | {dead} of {total} |"
         )
     return lines
 
@@ -210,16 +217,22 @@ def _add(grads: dict[str, Tensor], site: str, grad: Tensor) -> None:
 
 
 def _normalized(values: Tensor) -> np.ndarray:
-    """(N, C) to shares; every image counts the same."""
+    """(N, C) to shares, of images with any; every image counts the same."""
     total = values.sum(1, keepdim=True)
-    even = torch.full_like(values, 1 / values.shape[1])
-    return torch.where(total > 0, values / total, even).cpu().numpy()
+    return (values / total)[total[:, 0] > 0].cpu().numpy()
 
 
-def _site(site: str, share: np.ndarray, product: np.ndarray) -> SiteSaliency:
+def _site(
+    site: str, count: int, shares: Sequence[np.ndarray], products: Sequence[np.ndarray]
+) -> SiteSaliency:
+    if not shares:
+        return SiteSaliency(site, (0.0,) * count, np.nan, 0.0, np.nan, count)
+    share = np.mean(shares, 0)
     positive = share[share > 0]
     effective = float(np.exp(-(positive * np.log(positive)).sum()))
-    return SiteSaliency(site, tuple(map(float, share)), gini(share), effective, gini(product))
+    balance = gini(np.mean(products, 0)) if products else np.nan
+    dead = int((share == 0).sum())
+    return SiteSaliency(site, tuple(map(float, share)), gini(share), effective, balance, dead)
 
 
 def _shown(maps: np.ndarray, channels: np.ndarray) -> np.ndarray:

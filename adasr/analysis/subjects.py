@@ -36,13 +36,13 @@ class Regularization:
         prototype: the regularizer, as for ``attach``.
         sites: where; None for its own default.
         weights: conditions to compare, see ``measure_inconsistency``; dropout alone first.
-        notes: what a reader must know of them.
+        note: what a reader must know of them.
     """
 
     prototype: Regularizer
     sites: str | Sequence[str] | None
     weights: Mapping[str, float | Sequence[float] | None]
-    notes: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,21 +140,24 @@ def read_regularization(
     if prototype.gate_type is not None:
         plain = AdaptiveDropout(prototype.p, 0.0, channel_axis=prototype.channel_axis)
         note = "The gate that predicts w is not part of the weights, so w > 0 is left out."
-        return Regularization(plain, sites, {DROPOUT_ALONE: 0.0}, (note,))
+        return Regularization(plain, sites, {DROPOUT_ALONE: 0.0}, note)
     weights: dict[str, float | Sequence[float] | None] = {DROPOUT_ALONE: 0.0}
     if prototype.weight > 0:
         weights[f"blend (w = {prototype.weight:g})"] = prototype.weight
-    notes: tuple[str, ...] = ()
+    note: str = ""
+    note = ""
     if options.schedule is not None and iteration is not None:
         reached = _annealed(prototype, sites, options.schedule.options, net, iteration, total_iter)
         done = sum(value == 1 for value in reached)
         told = f"at iteration {iteration:,}: {done} of {len(reached)} sites annealed"
         if done == len(reached):
-            notes = (f"The schedule ended before iteration {iteration:,}: w = 1 at every site, so "
-                     "that training and testing agree since then.",)  # fmt: skip
+            note = (
+                f"The schedule ended before iteration {iteration:,}: w is 1 at every site, and "
+                "training and testing agree since then."
+            )
         else:
             weights[told] = reached
-    return Regularization(prototype, sites, weights, notes)
+    return Regularization(prototype, sites, weights, note)
 
 
 def _annealed(
