@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import torch
 
-from ..degradations.testset import degrade, find_recipe
+from ..degradations.testset import degrade, expand_recipes
 from ..errors import AdasrError, DatasetError, OptionError
 from ..inference.device import choose_device
 from ..version import __version__
@@ -47,7 +47,7 @@ def run_analysis(
         models: weights files, of one scale.
         data: folders of GT images.
         out: the folder; files of an earlier analysis are replaced.
-        recipes: test degradations.
+        recipes: test degradations, and groups of them.
         only: names of diagnostics; all by default.
         sites: names and patterns of the sites to look at; each network's own by default.
         regularizer: ``{type, ...}`` to study instead of those of the trainings.
@@ -66,11 +66,9 @@ def run_analysis(
         OSError: the folder cannot be written.
     """
     wanted = find_diagnostics(only)
-    recipes = list(dict.fromkeys(recipes))
+    recipes = expand_recipes(recipes)
     if not recipes:
         raise OptionError("names no recipe.", ("--recipes",), "E.g. clean blur2.")
-    for recipe in recipes:
-        find_recipe(recipe)
     for name, value, least in (("--crops", count, 1), ("--crop-size", side, 8), ("--draws", draws, 2)):  # fmt: skip  # noqa: E501
         if value < least:
             raise OptionError(f"must be at least {least}, got {value}.", (name,))

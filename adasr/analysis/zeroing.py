@@ -27,6 +27,8 @@ READING = (
 )
 COSTLY = 1.0
 """dB from which a channel counts as indispensable."""
+CAP = 100.0
+"""dB of an image without any error, whose PSNR is infinite."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def measure_zeroing(net: nn.Module, lq: Tensor, gt: Tensor, site: str) -> Zeroin
 
     with torch.no_grad():
         with at_sites(net, {site: count}):
-            whole = [metric(run(net, image[None])[0], t) for image, t in zip(lq, gt, strict=True)]
+            whole = [_capped(metric, run(net, x[None])[0], t) for x, t in zip(lq, gt, strict=True)]
         factors = torch.ones(0, 0)
         drops = np.zeros((len(lq), channels))
 
@@ -87,9 +89,13 @@ def measure_zeroing(net: nn.Module, lq: Tensor, gt: Tensor, site: str) -> Zeroin
                     factors[range(len(which)), which] = 0.0
                     sr = run(net, image.expand(len(which), -1, -1, -1))
                     for channel, output in zip(which, sr, strict=True):
-                        drops[number, channel] = whole[number] - metric(output, target)
+                        drops[number, channel] = whole[number] - _capped(metric, output, target)
     told = tuple(map(float, drops.mean(0)))
     return Zeroing(site, float(np.mean(whole)), told, metric.protocol())
+
+
+def _capped(metric: PSNR, sr: Tensor, gt: Tensor) -> float:
+    return min(CAP, metric(sr, gt.to(sr.device)))
 
 
 def draw_zeroing(found: Mapping[str, Zeroing]) -> Figure:

@@ -27,7 +27,7 @@ def analyze(
     ] = None,
     recipes: Annotated[
         list[str] | None,
-        typer.Option("-r", "--recipes", help="test degradations; the papers' eight by default"),
+        typer.Option("-r", "--recipes", help="test degradations or groups; the papers' eight by default"),
     ] = None,
     sites: Annotated[
         list[str] | None,
@@ -51,7 +51,6 @@ def analyze(
     .png and .svg for each diagnostic.
     """
     from ..analysis.run import run_analysis
-    from ..degradations.testset import RECIPES
     from ..options.yaml_text import parse
 
     options = None
@@ -67,7 +66,7 @@ def analyze(
         models,
         data,
         target,
-        recipes or list(RECIPES),
+        recipes or ["standard"],
         only=only,
         sites=sites,
         regularizer=options,
