@@ -15,6 +15,7 @@ import torch
 
 from ..degradations.testset import degrade, expand_recipes
 from ..errors import AdasrError, DatasetError, OptionError
+from ..evaluation.benchmark import ModelFile
 from ..inference.device import choose_device
 from ..version import __version__
 from .crops import CLEAN, Crops, cut_crops
@@ -26,7 +27,7 @@ from .subjects import Subject, load_subjects
 
 
 def run_analysis(
-    models: Sequence[Path],
+    models: Sequence[ModelFile],
     data: Sequence[Path],
     out: Path,
     recipes: Sequence[str],

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..errors import OptionError, WeightsError
+from ..evaluation.benchmark import ModelFile
 from ..options import read_regularizer
 from ..options.yaml_text import parse
 from ..registry import REGULARIZER_REGISTRY, SCHEDULE_REGISTRY
@@ -75,7 +76,7 @@ class Subject:
 
 
 def load_subjects(
-    paths: Sequence[Path],
+    files: Sequence[ModelFile],
     device: torch.device,
     regularizer: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = print,
@@ -83,7 +84,7 @@ def load_subjects(
     """The networks of weights files, which must be of one scale.
 
     Args:
-        paths: the files; one named twice is taken once.
+        files: what to load, and names to call it by; a file named twice is taken once.
         device: where the networks go.
         regularizer: ``{type, sites, ...}`` to study instead of those of the trainings.
         tell: takes lines for a person.
@@ -92,12 +93,15 @@ def load_subjects(
         WeightsError: a file cannot be used.
         OptionError: no file, networks of several scales, or ``regularizer`` is wrong.
     """
-    unique = list(dict.fromkeys(path.expanduser().resolve() for path in paths))
-    if len(unique) < len(paths):
-        tell("a weights file is named twice and taken once.")
+    unique: dict[Path, str] = {}
+    for file in files:
+        path = file.path.expanduser().resolve()
+        if path in unique:
+            tell(f"{file.path} is named twice and taken once.")
+        unique.setdefault(path, file.name)
     if not unique:
         raise OptionError("names no weights.", ("--model",), "Give one or more weights files.")
-    subjects = [_load(path, device, regularizer) for path in unique]
+    subjects = [_load(path, name, device, regularizer) for path, name in unique.items()]
     first = subjects[0]
     for other in subjects[1:]:
         if other.scale != first.scale:
@@ -176,7 +180,9 @@ def _annealed(
         detach(net)
 
 
-def _load(path: Path, device: torch.device, regularizer: Mapping[str, Any] | None) -> Subject:
+def _load(
+    path: Path, name: str, device: torch.device, regularizer: Mapping[str, Any] | None
+) -> Subject:
     if path.suffix.lower() == ".onnx":
         raise WeightsError(path, "is an ONNX file", "Give the weights that it was exported from.")
     loaded = identify(path)
@@ -207,7 +213,7 @@ def _load(path: Path, device: torch.device, regularizer: Mapping[str, Any] | Non
         except (OptionError, TypeError, AttributeError) as error:  # of another version or package
             why = f"the regularizer in its metadata cannot be used here ({error})"
     return Subject(
-        name=_own_name(path, loaded.metadata),
+        name=name or _own_name(path, loaded.metadata),
         net=net.eval(),
         path=path,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -15,23 +15,40 @@ from .many import ManyValues
 @app.command(cls=ManyValues)
 def analyze(
     models: Annotated[
-        list[Path], typer.Option("-m", "--model", help="weights files, of one scale")
+        list[str],
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="FILE...",
+            help="weights, of one scale; NAME=FILE names them",
+        ),
     ],
-    data: Annotated[list[Path], typer.Option("--data", help="folders of HR images")],
+    data: Annotated[
+        list[Path], typer.Option("--data", metavar="DIR...", help="folders of HR images")
+    ],
     target: Annotated[Path, typer.Option("-o", "--output", help="folder")] = Path("analysis"),
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="inconsistency, saliency, representations, similarity, zeroing; all by default"
+            metavar="NAME...",
+            help="inconsistency, saliency, representations, similarity, zeroing; all by default",
         ),
     ] = None,
     recipes: Annotated[
         list[str] | None,
-        typer.Option("-r", "--recipes", help="test degradations or groups; the papers' eight by default"),
+        typer.Option(
+            "-r",
+            "--recipes",
+            metavar="NAME...",
+            help="test degradations or groups; the papers' eight by default",
+        ),
     ] = None,
     sites: Annotated[
         list[str] | None,
-        typer.Option(help="module names or patterns to look at; the network's own by default"),
+        typer.Option(
+            metavar="NAME...",
+            help="module names or patterns to look at; the network's own by default",
+        ),
     ] = None,
     regularizer: Annotated[
         str | None,
@@ -51,6 +68,7 @@ def analyze(
     .png and .svg for each diagnostic.
     """
     from ..analysis.run import run_analysis
+    from ..evaluation.benchmark.command import model_file
     from ..options.yaml_text import parse
 
     options = None
@@ -63,7 +81,7 @@ def analyze(
             hint = "Write e.g. --regularizer '{type: AdaptiveDropout, p: 0.5, weight: 0.3}'."
             raise OptionError(f"expected a mapping, got {options!r}.", ("--regularizer",), hint)
     done = run_analysis(
-        models,
+        [model_file(text) for text in models],
         data,
         target,
         recipes or ["standard"],

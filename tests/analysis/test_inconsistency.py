@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from adasr.archs.keys import canonical_keys
 from adasr.analysis.inconsistency import draw_inconsistency, measure_inconsistency
+from adasr.archs.keys import canonical_keys
 from adasr.errors import OptionError
 from adasr.regularizers.adaptive_dropout import AdaptiveDropout
 from adasr.regularizers.base import Regularizer
@@ -144,9 +144,7 @@ def test_tokens_of_attention_count_too(lq: Tensor) -> None:
             tokens = self.back(self.embed(x.flatten(2).transpose(1, 2)))
             return tokens.transpose(1, 2).reshape(x.shape)
 
-    found = measure_inconsistency(
-        Tokens(), lq, ChannelDropout(0.5), "embed", {"": None}, draws=300
-    )
+    found = measure_inconsistency(Tokens(), lq, ChannelDropout(0.5), "embed", {"": None}, draws=300)
     (site,) = found.conditions[0].sites
     assert site.analytic is not None
     assert abs(site.shift - site.analytic) < 4 * site.error
