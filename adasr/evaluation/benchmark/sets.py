@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from ...data.checking import Progress, map_files
 from ...data.images import read_rgb
 from ...data.paired_folder import PairedFolder
+from ...data.walking import image_names
 from ...errors import AdasrError, DatasetError, FileError, ImageReadError, OptionError
 from ..results import DatasetInfo
 from ..testsets import Testset, open_plain, open_testset
@@ -69,6 +71,7 @@ class Sources:
 
         Raises:
             OptionError: it is not so.
+            DatasetError: a folder is missing or holds no image.
         """
         if not (self.data or self.pairs or self.real):
             raise OptionError(
@@ -84,6 +87,8 @@ class Sources:
                 if place in seen:
                     raise OptionError(f"names {root} twice.", (option,), "Name it once.")
                 seen.add(place)
+        for root in [*self.data, *itertools.chain.from_iterable(self.pairs), *self.real]:
+            image_names(root.expanduser())
 
 
 def degraded(
@@ -212,20 +217,26 @@ def _describe(file: Path) -> dict[str, Any] | str:
 
 
 def _set_names(roots: Sequence[Path]) -> list[str]:
-    """The shortest ends of paths that tell them apart."""
-    depths = [1] * len(roots)
-    for i, root in enumerate(roots):
-        while root.parts[-depths[i] :][0].lower() in _ROLES and depths[i] < len(root.parts) - 1:
-            depths[i] += 1
+    """The shortest ends of paths that tell them apart, ``Set5`` of ``Set5/HR``."""
+    ends = [_without_role(root) for root in roots]
+    if len(set(ends)) < len(ends):
+        ends = list(roots)
+    depths = [1] * len(ends)
     while True:
-        names = ["/".join(root.parts[-depth:]) for root, depth in zip(roots, depths, strict=True)]
+        names = ["/".join(end.parts[-depth:]) for end, depth in zip(ends, depths, strict=True)]
         doubled = [
             i
             for i, name in enumerate(names)
-            if names.count(name) > 1 and depths[i] < len(roots[i].parts) - 1
+            if names.count(name) > 1 and depths[i] < len(ends[i].parts) - 1
         ]
         if not doubled:
             break
         for i in doubled:
             depths[i] += 1
     return [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+
+
+def _without_role(root: Path) -> Path:
+    while root.name.lower() in _ROLES and root.parent.name:
+        root = root.parent
+    return root

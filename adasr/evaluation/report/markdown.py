@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..results import Results
 from ..statistics import Interval, Summary
@@ -10,6 +10,7 @@ from .findings import caveats, findings
 from .views import MISSING, MetricView, best_of
 
 _FAILURES = 200
+_PAIRS = 45
 
 
 def markdown_report(
@@ -44,6 +45,8 @@ def _metric(results: Results, view: MetricView, ranking: bool) -> Iterator[str]:
     if view.comparisons:
         yield f"### {escaped(view.label)}: image by image\n"
         yield _table(_comparisons(view))
+        if len(view.comparisons) > _PAIRS:
+            yield f"Only those with the best; all {len(view.comparisons)} are in report.html.\n"
     yield f"### {escaped(view.label)}: degradations\n"
     yield _table(_recipes(view, view.summaries))
     if len(view.datasets) > 1:
@@ -87,7 +90,11 @@ def _headline(view: MetricView, ranking: bool) -> Iterator[list[str]]:
 
 def _comparisons(view: MetricView) -> Iterator[list[str]]:
     yield ["first", "second", "first - second", "wins / ties / losses", "p (Holm)", "told apart"]
-    for (first, second), pair in view.comparisons.items():
+    pairs = view.best_first()
+    few = len(pairs) <= _PAIRS
+    for first, second, pair in pairs:
+        if not few and first != pairs[0][0]:
+            continue
         text, _ = _cell(view, pair.difference, True)
         counts = f"{pair.wins} / {pair.ties} / {pair.losses}"
         told = "yes" if pair.distinguishable else "no"
@@ -120,10 +127,23 @@ def _failures(results: Results) -> Iterator[str]:
         yield "".join(f"{escaped(line)}\n" for line in lines[:_FAILURES] + more)
 
 
+def restored_otherwise(results: Results) -> list[str]:
+    """Lines on images that a network did not restore as a whole: how, and how many."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for e in results.evaluations:
+        for note in e.notes.values():
+            counts[e.model, e.dataset, note] = counts.get((e.model, e.dataset, note), 0) + 1
+    return [
+        f"{model}, {dataset}: {count} of the images {note}"
+        for (model, dataset, note), count in counts.items()
+    ]
+
+
 def _protocol(results: Results, views: Sequence[MetricView]) -> Iterator[str]:
     yield "## How it was taken\n"
     lines = [f"{view.label}: {'; '.join(view.protocols)}" for view in views]
-    lines += [f"{key}: {value}" for key, value in results.about.items()]
+    lines += [f"{key}: {plain_text(value)}" for key, value in results.about.items() if value]
+    lines += restored_otherwise(results)
     yield "".join(f"- {escaped(line)}\n" for line in lines)
     yield "".join(f"- {line}\n" for line in METHOD)
     yield _table(_models(results))
@@ -161,6 +181,15 @@ METHOD = (
 )
 
 
+def plain_text(value: object) -> str:
+    """Whatever was noted of a run, as a line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain_text(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain_text(item) for item in value)
+    return str(value)
+
+
 def p_text(p: float) -> str:
     """``0.012``, ``< 0.001``, or – where it is not known."""
     if p != p:
@@ -194,6 +223,6 @@ def _table(lines: Iterator[list[str]]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown takes as it is, in a table too."""
-    for sign in ("\\", "|", "<", "`", "_"):
+    for sign in ("\\", "|", "<", "`"):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ").replace("\r", " ")
