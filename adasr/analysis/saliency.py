@@ -172,6 +172,8 @@ def draw_saliency(found: Mapping[str, Saliency]) -> Figure:
         right.plot(depth, ginis, color=color, marker=marker, ms=4, lw=1.6, label=name)
     finish(left, "last site", "channels, most salient first", "share of the saliency (%)")
     finish(right, "imbalance of the channels", "site, input to output", "Gini coefficient")
+    deepest = max(len(one.sites) for one in found.values())
+    right.set_xlim(0.6, deepest + 0.4)  # also where the first sites are dead
     left.set_ylim(bottom=0)
     right.set_ylim(0, 1)
     left.legend(frameon=False, fontsize=8)
