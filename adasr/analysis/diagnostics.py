@@ -27,7 +27,7 @@ class Settings:
         few: crops for what takes many passes through a network.
     """
 
-    sites: Sequence[str] | None = None
+    sites: str | Sequence[str] | None = None
     recipes: Sequence[str] = ()
     draws: int = 16
     seed: int = 0

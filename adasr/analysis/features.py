@@ -55,15 +55,15 @@ def choose_sites(net: nn.Module, sites: str | Sequence[str] | None = None) -> li
 
 def example_input(net: nn.Module) -> Tensor:
     """Two small black images on the network's device."""
-    side = fitting_side(net, _PROBE_SIDE)
+    side = fitting_side([net], _PROBE_SIDE)
     parameter = next(net.parameters(), torch.zeros(()))
     return torch.zeros(2, input_channels(net), side, side, device=parameter.device)
 
 
-def fitting_side(net: nn.Module, side: int) -> int:
-    """The smallest side from ``side`` on that the network takes without padding."""
-    multiple = int(getattr(net, "size_multiple", 1))
-    least = max(side, int(getattr(net, "size_minimum", 1)))
+def fitting_side(nets: Sequence[nn.Module], side: int) -> int:
+    """The smallest side from ``side`` on that all networks take without padding."""
+    multiple = math.lcm(*(int(getattr(net, "size_multiple", 1)) for net in nets))
+    least = max(side, *(int(getattr(net, "size_minimum", 1)) for net in nets))
     return math.ceil(least / multiple) * multiple
 
 

@@ -20,7 +20,7 @@ from ..inference.device import choose_device
 from ..version import __version__
 from .crops import CLEAN, Crops, cut_crops
 from .diagnostics import Diagnostic, NothingToMeasure, Settings, find_diagnostics
-from .features import fitting_side
+from .features import choose_sites, fitting_side
 from .report import Section, write_json, write_markdown
 from .style import save
 from .subjects import Subject, load_subjects
@@ -77,9 +77,12 @@ def run_analysis(
         raise DatasetError(out, "is a file, not a folder", "Give another folder with -o.")
     place = choose_device(device)
     subjects = load_subjects(models, place, regularizer, tell)
+    chosen = sites[0] if sites is not None and len(sites) == 1 else sites
     for one in subjects:
-        side = max(side, fitting_side(one.net, side))
-    settings = Settings(sites, recipes, draws, seed)
+        if chosen:
+            choose_sites(one.net, chosen)  # a wrong one is told before anything runs
+    side = fitting_side([one.net for one in subjects], side)
+    settings = Settings(chosen, recipes, draws, seed)
     crops, problems = cut_crops(
         data,
         list(dict.fromkeys([CLEAN, *recipes])),
