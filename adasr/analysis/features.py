@@ -77,6 +77,12 @@ def by_channel(feature: Tensor, count: int) -> Tensor:
     return feature.reshape(count, -1, feature.shape[-1]).transpose(1, 2)
 
 
+def exact(values: Tensor) -> Tensor:
+    """Detached, in float64; on the CPU where the device has no such numbers."""
+    values = values.detach()
+    return values.cpu().double() if values.device.type == "mps" else values.double()
+
+
 def scaled(feature: Tensor, factors: Tensor) -> Tensor:
     """``feature`` with every channel of every image times its factor.
 

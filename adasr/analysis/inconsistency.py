@@ -27,7 +27,7 @@ from ..regularizers.base import Regularizer
 from ..regularizers.channel_dropout import ChannelDropout
 from ..regularizers.element_dropout import ElementDropout
 from ..regularizers.sites import Site, attach, detach
-from .features import at_sites, batches, by_channel, example_input, run
+from .features import at_sites, batches, by_channel, exact, example_input, run
 from .style import COLORS, finish, legend_below, panels
 
 READING = (
@@ -238,7 +238,7 @@ class _Moments:
         self.squares.append(np.zeros(()))
 
     def add(self, feature: Tensor, images: int) -> None:
-        values = by_channel(feature.detach(), images).double()
+        values = exact(by_channel(feature, images))
         self.count[-1] += values.shape[0] * values.shape[2]
         self.sums[-1] = self.sums[-1] + values.sum((0, 2)).cpu().numpy()
         self.squares[-1] = self.squares[-1] + values.square().sum((0, 2)).cpu().numpy()

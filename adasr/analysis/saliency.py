@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..errors import AdasrError, OptionError
-from .features import at_sites, batches, by_channel, run
+from .features import at_sites, batches, by_channel, exact, run
 from .style import COLORS, MARKERS, finish
 
 READING = (
@@ -106,9 +106,9 @@ def measure_saliency(net: nn.Module, lq: Tensor, sites: Sequence[str]) -> Salien
                 for site in sites:
                     if site not in grads:
                         raise AdasrError(f"the output does not depend on '{site}'")
-                    grad = by_channel(grads[site], images).abs().double()
+                    grad = exact(by_channel(grads[site], images)).abs()
                     counts[site] = grad.shape[1]
-                    kept = by_channel(features[site], images).abs().double()
+                    kept = exact(by_channel(features[site], images)).abs()
                     shares[site] += list(_normalized(grad.sum(2)))
                     products[site] += list(_normalized((grad * kept).sum(2)))
                 if part.start == 0:

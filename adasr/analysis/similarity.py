@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..errors import OptionError
-from .features import at_sites, batches, by_channel, run
+from .features import at_sites, batches, by_channel, exact, run
 from .style import COLORS, MARKERS, finish, legend_below, panels
 
 READING = (
@@ -78,8 +78,8 @@ def measure_similarity(
             for recipe, lq in degraded.items():
                 run(net, lq[part], f"the crops under {recipe}")
                 for site in sites:
-                    one = by_channel(reference[site], images).double()
-                    other = by_channel(seen[site], images).double()
+                    one = exact(by_channel(reference[site], images))
+                    other = exact(by_channel(seen[site], images))
                     sums[recipe][site].add(one, other)
                     cosine = torch.cosine_similarity(one.flatten(1), other.flatten(1))
                     cosines[recipe][site] += cosine.tolist()
