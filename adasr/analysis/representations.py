@@ -29,9 +29,9 @@ READING = (
     "the network has found out which degradation it sees and treats each in its own way, so one "
     "it has never seen has no treatment. Clouds of all colours: images of one content look alike "
     "to it whatever was done to them. The cluster score (Calinski-Harabasz index of the "
-    "degradations in 50 principal components) says it in a number: lower is more mixed, and what "
-    "chance gives is about 1. It grows with the number of crops, so compare networks of one "
-    "analysis only."
+    "degradations in 50 principal components) says it in a number: lower is more mixed; about 1 is "
+    "what chance gives, and less means that content, which all degradations share here, decides. "
+    "It grows with the number of crops, so compare networks of one analysis only."
 )
 MOST = 16_384
 """Numbers of a feature that are used at most."""

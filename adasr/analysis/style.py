@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..files import atomic_path
-from ..training.plot import COLORS as COLORS
+from ..training.plot import COLORS as CURVES
 
+COLORS = (*CURVES, "#999999")  # eight: the papers' test degradations
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _WIDTH, _HEIGHT, _COLUMNS = 4.2, 3.3, 3  # inches of a panel; panels a row
 
