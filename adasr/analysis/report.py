@@ -85,7 +85,7 @@ def write_markdown(
     lines = [
         "# What the features do",
         "",
-        "| network | architecture | regularizer in training | weights (SHA-256) |",
+        "| network | architecture | regularizer studied | weights (SHA-256) |",
         "|---|---|---|---|",
     ]
     for one in subjects:
