@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -304,3 +305,17 @@ def test_a_recipe_says_on_which_libraries_its_pixels_hang():
     assert "libwebp (pillow)" in RECIPES["motion7_poisson60_webp50"].libraries
     assert "openjpeg (pillow)" in RECIPES["jpeg2000_28"].libraries
     assert RECIPES["nearest"].libraries == ()
+
+
+def test_the_documentation_lists_every_recipe_as_it_is():
+    rows = {}
+    text = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].startswith("`"):
+            rows[cells[0].strip("`")] = cells[1:]
+    assert set(rows) == set(RECIPES)
+    for name, recipe in RECIPES.items():
+        families = ", ".join(recipe.families) or "-"
+        told = [families, recipe.strength or "-", recipe.imitates, recipe.source]
+        assert rows[name] == told

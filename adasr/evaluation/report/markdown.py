@@ -134,7 +134,7 @@ def restored_otherwise(results: Results) -> list[str]:
         for note in e.notes.values():
             counts[e.model, e.dataset, note] = counts.get((e.model, e.dataset, note), 0) + 1
     return [
-        f"{model}, {dataset}: {count} of the images {note}"
+        f"{model}, {dataset}: {count} images restored {note}"
         for (model, dataset, note), count in counts.items()
     ]
 
