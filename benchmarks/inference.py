@@ -126,9 +126,7 @@ def run_once(
 
 
 def small_images(args: argparse.Namespace, weights: Path, folder: Path) -> None:
-    """A folder of small images: read, enlarged and written."""
-    from adasr.inference import upscale_folder
-
+    """A folder of small images: read, enlarged and written; each side in a process of its own."""
     source = folder / "small"
     source.mkdir()
     random = np.random.default_rng(0)
@@ -137,17 +135,9 @@ def small_images(args: argparse.Namespace, weights: Path, folder: Path) -> None:
         top, left = random.integers(0, 512 - 64, 2)
         part = astronaut[top : top + 64, left : left + 64, ::-1]
         cv2.imwrite(str(source / f"{number:04d}.png"), part)
-    theirs, up = peer(args.network, weights, args), upscaler(weights, args)
-    (folder / "peer").mkdir()
-
-    def loop() -> None:
-        for path in sorted(source.iterdir()):
-            larger = theirs(cv2.imread(str(path)))
-            cv2.imwrite(str(folder / "peer" / path.name), larger)
-
     works = {
-        "loop of RealESRGANer": as_peer(loop),
-        "adasr folder": as_ours(lambda: upscale_folder(up, source, folder / "ours")),
+        "loop of RealESRGANer": common.Apart(peer_loop, args, weights, source, folder / "peer"),
+        "adasr folder": common.Apart(our_folder, args, weights, source, folder / "ours"),
     }
     medians = common.alternate(works, args.rounds, args.device, warm_up=1)
     errors = [
@@ -160,6 +150,30 @@ def small_images(args: argparse.Namespace, weights: Path, folder: Path) -> None:
     ratio = medians["loop of RealESRGANer"] / medians["adasr folder"]
     more = {"network": args.network, "images": args.folder, "psnr_db": psnr}
     common.report(medians, ratio, GOALS["folder"], args, **more)
+
+
+def peer_loop(
+    args: argparse.Namespace, weights: Path, source: Path, target: Path
+) -> Callable[[], None]:
+    torch.set_num_threads(args.threads)
+    theirs = peer(args.network, weights, args)
+    target.mkdir()
+
+    def loop() -> None:
+        for path in sorted(source.iterdir()):
+            cv2.imwrite(str(target / path.name), theirs(cv2.imread(str(path))))
+
+    return loop
+
+
+def our_folder(
+    args: argparse.Namespace, weights: Path, source: Path, target: Path
+) -> Callable[[], object]:
+    from adasr.inference import upscale_folder
+
+    torch.set_num_threads(args.threads)
+    up = upscaler(weights, args)
+    return lambda: upscale_folder(up, source, target)
 
 
 def as_ours(work: Callable[[], object]) -> Callable[[], object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,13 @@ def test_a_file_that_cannot_be_used_gives_one_clear_error(
 def test_a_folder_is_no_weights_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="is a folder"):
         load_network(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="no regular file"):
+        load_network(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..data.encoding import check_writable
 from ..data.images import WRITE_SUFFIXES
 from ..data.pictures import read_picture, write_picture
 from ..errors import AdasrError, FileError, OptionError
@@ -99,7 +100,7 @@ class Enlarger:
         """Refuse what is too much, before anything is done.
 
         Raises:
-            AdasrError: no files, too many, or too large ones.
+            AdasrError: no files, too many, too large ones, or some that are gone.
         """
         if not files:
             raise AdasrError("Choose an image first.")
@@ -108,6 +109,8 @@ class Enlarger:
                 f"{len(files)} images are too many: choose {self.limits.max_files} at most."
             )
         for path in files:
+            if not path.exists():  # uploads go after an hour
+                raise FileError(path, "is no longer there", "Choose it again.")
             if path.stat().st_size > self.limits.max_megabytes * 10**6:
                 raise FileError(path, f"is larger than {self.limits.max_megabytes} MB")
 
@@ -129,7 +132,8 @@ class Enlarger:
         image, metadata = read_picture(path, self.limits.max_pixels)
         with self._lock:
             upscaler = self._upscaler(settings)
-            self._check_result(path, image, upscaler)
+            suffix = _suffix(path, settings.format)
+            self._check_result(path, image, upscaler, suffix)
             try:
                 larger = upscaler(image, on_tile)
             except (RuntimeError, MemoryError) as error:
@@ -138,13 +142,15 @@ class Enlarger:
                         path, "does not fit in memory", "Choose a smaller tile or image."
                     ) from None
                 raise
-        target = _free(folder / f"{path.stem}{_suffix(path, settings.format)}")
+        target = _free(folder / f"{path.stem}{suffix}")
         write_picture(target, larger, metadata)
         before, after = write_previews(image, larger, folder / "previews", target.stem)
         size = f"{_told(image.shape)} to {_told(larger.shape)} pixels"
         return Result(target.name, target, before, after, size)
 
-    def _check_result(self, path: Path, image: np.ndarray, upscaler: Upscaler) -> None:
+    def _check_result(self, path: Path, image: np.ndarray, upscaler: Upscaler, suffix: str) -> None:
+        shape = upscaler.output_shape(image.shape)
+        check_writable(path.with_suffix(suffix), shape, image.dtype, None)
         pixels = image.shape[0] * image.shape[1] * upscaler.upscale**2
         largest = self.limits.max_pixels * _LARGEST_GROWTH
         if pixels > largest:

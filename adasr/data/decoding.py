@@ -114,11 +114,13 @@ def _decode(
         image.load()
         orientation = image.getexif().get(ORIENTATION_TAG, 1)
         if not beyond:
-            return _finite(_turn(_pixels(image), orientation), path), image
+            return _finite(_turn(_pixels(image, path), orientation), path), image
     except MemoryError:
         raise ImageReadError(
             path, f"does not fit in memory ({image.width}x{image.height})", "Cut it into parts."
         ) from None
+    except ImageReadError:
+        raise
     except Exception as error:
         problem = f"is damaged or cut off ({error})"
         raise ImageReadError(path, problem, "Copy or download it again.") from None
@@ -140,7 +142,7 @@ def _check_png(data: bytes) -> None:
         start = end + 4
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image, path: Path) -> np.ndarray:
     """A loaded image's pixels in one of the kinds that ``decode`` returns."""
     if has_alpha(image):
         gray = is_gray(image)
@@ -151,7 +153,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode[:1] == "I":
-        pixels = _sixteen_bit(np.array(image))
+        pixels = _sixteen_bit(np.array(image), path)
         return ~pixels if is_white_zero(image) else pixels
     elif image.mode in ("CMYK", "LAB"):
         image = managed_rgb(image, image.info.get("icc_profile"))
@@ -178,9 +180,9 @@ def managed_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     return managed
 
 
-def _sixteen_bit(pixels: np.ndarray) -> np.ndarray:
+def _sixteen_bit(pixels: np.ndarray, path: Path) -> np.ndarray:
     if pixels.dtype != np.uint16 and (pixels.min() < 0 or pixels.max() > 65535):
-        raise ValueError("32-bit integers are not supported")
+        raise ImageReadError(path, "holds integers outside 0 to 65535", RE_EXPORT)
     return pixels.astype(np.uint16, copy=False)[..., None]
 
 

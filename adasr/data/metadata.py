@@ -20,12 +20,16 @@ class Metadata:
             where pixels were turned when read, and it has no preview.
         xmp: an XMP packet (UTF-8 XML).
         dpi: pixels per inch, horizontally and vertically.
+        text: keyword and text of a PNG's text chunks, e.g. Author, Copyright, Description; other
+            formats than PNG do not get them. IPTC, as some JPEG files have it, is not kept: what
+            it says is mostly in the XMP too.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()
 
     def fitting(self, height: int, width: int, channels: int) -> Metadata:
         """The part that is true of an image of this size and kind.

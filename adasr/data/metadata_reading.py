@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import math
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
 from .metadata import Metadata, is_profile_for
 from .tiff_tags import bytes_of_tag, exif_of_tiff
 
+# XMP, what ImageMagick writes of profiles, and the size of the image that a thumbnail is of.
+_NOT_TEXT = ("XML:com.adobe.xmp", "Raw profile type ", "Thumb::")
 _RESOLUTION_TAG, _XMP_TAG, _ICC_TAG = 282, 700, 34675
 
 
@@ -39,13 +42,26 @@ def metadata_of(image: Image.Image, data: bytes | BinaryIO, channels: int) -> Me
     else:
         exif = info.get("exif")
     exif = exif.removeprefix(b"Exif\0\0") if exif else None
-    return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, dpi)
+    text = _text(info) if image.format == "PNG" else ()
+    return Metadata(icc, exif, bytes(xmp).rstrip(b"\0") if xmp else None, dpi, text)
 
 
 def metadata_of_tiff(file: BinaryIO, channels: int) -> Metadata:
     """The same of a TIFF of a kind that Pillow does not know."""
     icc, xmp = bytes_of_tag(file, _ICC_TAG), bytes_of_tag(file, _XMP_TAG)
     return Metadata(icc if is_profile_for(icc, channels) else None, exif_of_tiff(file), xmp)
+
+
+def _text(info: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
+    """The text chunks of a PNG, without those that are metadata of another kind.
+
+    Those stand for themselves in ``Metadata``, or speak of the file as it was.
+    """
+    return tuple(
+        (str(key), str(value))
+        for key, value in info.items()
+        if isinstance(value, str) and not str(key).startswith(_NOT_TEXT)
+    )
 
 
 def _dpi(value: object) -> tuple[float, float] | None:

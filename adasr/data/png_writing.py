@@ -15,6 +15,7 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _LEVEL = 4  # of zlib; more takes twice the time for a few percent
 _SLAB_BYTES = 2**22  # filtered at a time
 _SUB, _UP = 1, 2
+_LONG_TEXT = 1024  # bytes from which on it is compressed
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -35,7 +36,26 @@ def metadata_chunks(metadata: Metadata) -> bytes:
         data += chunk(b"eXIf", metadata.exif)
     if metadata.xmp is not None:
         data += chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
-    return data
+    return data + b"".join(text_chunk(keyword, text) for keyword, text in metadata.text)
+
+
+def text_chunk(keyword: str, text: str) -> bytes:
+    """A chunk of Latin-1 where that holds the text, else of UTF-8; nothing if PNG has none for it.
+
+    Args:
+        keyword: 1 to 79 characters of Latin-1.
+        text: without zeros.
+    """
+    name = keyword.encode("latin-1", "replace")
+    if not 1 <= len(name) <= 79 or "\0" in keyword + text:
+        return b""
+    try:
+        plain = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return chunk(b"iTXt", name + b"\0\1\0\0\0" + zlib.compress(text.encode("utf-8", "replace")))
+    if len(plain) > _LONG_TEXT:
+        return chunk(b"zTXt", name + b"\0\0" + zlib.compress(plain))
+    return chunk(b"tEXt", name + b"\0" + plain)
 
 
 class PngWriter:

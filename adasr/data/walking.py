@@ -35,8 +35,9 @@ def image_names(
     Args:
         folder: where to look.
         recursive: whether sub-folders count too.
-        on_unreadable: called with each sub-folder that cannot be read, which is then left out;
-            without it that is an error.
+        on_unreadable: called with each sub-folder that cannot be read, and with each link that
+            leads nowhere; both are left out. Without it such a folder is an error, and links are
+            left out in silence.
 
     Raises:
         DatasetError: the folder is missing, is no folder, cannot be read or holds no image.
@@ -107,12 +108,26 @@ def _walk(
                 if _is(entry.is_dir):
                     real = f"{real_place}{os.sep}{name}"
                     links[name] = os.path.realpath(entry.path) if entry.is_symlink() else real
-                elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and _is(entry.is_file):
-                    yield inside + name
+                elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                    if _is(entry.is_file):
+                        yield inside + name
+                    elif on_unreadable is not None and entry.is_symlink():
+                        error = _broken(entry)
+                        if error is not None:
+                            on_unreadable(Path(folder, inside, name), error)
         if recursive:
             new = [(name, real) for name, real in sorted(links.items()) if real not in seen]
             seen.update(links.values())
             waiting += [(f"{inside}{name}/", real) for name, real in reversed(new)]
+
+
+def _broken(link: os.DirEntry[str]) -> OSError | None:
+    """Why a link leads nowhere; None if it leads to something else than a file."""
+    try:
+        os.stat(link.path)  # noqa: PTH116
+    except OSError as error:
+        return error
+    return None
 
 
 def _is(kind: Callable[[], bool]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from .folder.shard import WHOLE, Shard, own_device, read_shard
 from .interrupts import Interrupts
 from .progress import FolderProgress
 from .tilesize import SMALLEST_TILE
-from .upscaler import Precision, Upscaler, choose_device
+from .upscaler import Precision, Upscaler, choose_device, runner_of
 
 if TYPE_CHECKING:
     from .uncertainty import UncertaintyUpscaler
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_LINES = 20  # of failures on a terminal; the file holds all
 
 
@@ -52,9 +54,7 @@ class Network:
             AdasrError: it cannot be used so.
         """
         device = own_device(self.device, os.environ)
-        runner = self.backend
-        if runner is None:
-            runner = "onnxruntime" if self.weights.suffix.lower() == ".onnx" else "torch"
+        runner = runner_of(self.weights, self.backend)
         if not self.uncertainty:
             if self.dropout is not None:
                 hint = "Add --uncertainty, or leave it out."
@@ -63,6 +63,10 @@ class Network:
         if runner != "torch":
             hint = "Give the .safetensors or .pth file."
             raise OptionError(f"cannot be had from {runner}.", ("--uncertainty",), hint)
+        if self.dropout is not None and not 0 < self.dropout < 1:
+            hint = "It is the share of channels that a pass leaves out."
+            problem = f"must lie between 0 and 1, both excluded, got {self.dropout:g}."
+            raise OptionError(problem, ("--dropout",), hint)
         from .uncertainty import UncertaintyUpscaler, load_with_dropout
 
         place = choose_device(device)
@@ -162,7 +166,9 @@ def _tell(report: FolderReport, target: Path, upscale: float, part: Shard) -> No
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    # A file's name may hold commands to the terminal, or begin a line of its own.
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
+    print(plain, file=sys.stderr, flush=True)
 
 
 def _say_stopping(name: str) -> None:

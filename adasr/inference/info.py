@@ -16,7 +16,7 @@ from ..weights.build import input_channels, network_scale
 from ..weights.load import Loaded, identify
 from ..weights.names import name_of
 from ..weights.state import held_entries
-from .onnx_backend import OnnxBackend
+from .onnx_backend import OnnxBackend, is_onnx
 from .receptive_field import LIMIT, measure_reach
 from .torch_backend import TorchBackend
 
@@ -123,7 +123,7 @@ def describe_weights(path: str | Path, key: str | None = None) -> Info:
         UnavailableError: an ONNX file, and onnxruntime is not installed.
     """
     path = Path(path)
-    return _of_onnx(path) if path.suffix.lower() == ".onnx" else _of_weights(path, key)
+    return _of_onnx(path) if is_onnx(path) else _of_weights(path, key)
 
 
 def _of_weights(path: Path, key: str | None) -> Info:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 
 from ..files import discard_unfinished
+from ..signals import StopSignals
 
 _ECHO = 2.0  # seconds in which launchers pass a signal on that their processes got themselves
 
@@ -37,7 +38,7 @@ class Interrupts:
         self._stop, self._on_request = stop, on_request
         self._echo = _ECHO if "LOCAL_RANK" in environment else 0.0
         self._since = 0.0
-        self._previous: dict[int, object] = {}
+        self._signals = StopSignals(self._handle, take_ignored=False)
 
     @property
     def exit_code(self) -> int | None:
@@ -45,10 +46,7 @@ class Interrupts:
         return None if self.signal is None else 128 + self.signal
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells' & set it
-                    self._previous[number] = signal.signal(number, self._handle)
+        self._signals.__enter__()
         return self
 
     def __exit__(
@@ -57,9 +55,7 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._previous.clear()
+        self._signals.__exit__(kind, error, trace)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:

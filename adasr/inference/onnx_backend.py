@@ -130,3 +130,8 @@ class OnnxBackend:
             ) from None
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
         return torch.from_numpy(output.astype(np.float32, copy=False))
+
+
+def is_onnx(path: str | Path) -> bool:
+    """Whether a file is ONNX, by its name."""
+    return Path(path).suffix.lower() == ".onnx"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,9 @@ from rich.text import Text
 from .folder.report import shown
 
 _EVERY = 60.0  # seconds between two lines
+# Seconds that the rate is taken over. Fewer than _EVERY: what a resumed run passes over in its
+# first moments must not count as speed.
+_WINDOW = 45.0
 _LONGEST_NAME = 32
 
 
@@ -48,7 +52,8 @@ class FolderProgress:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=None)
-        self._begin = self._told = time.monotonic()
+        self._told = time.monotonic()
+        self._times = deque([self._told])
         self._done, self._total = 0, 0
 
     def __enter__(self) -> FolderProgress:
@@ -80,9 +85,12 @@ class FolderProgress:
         self._done += 1
         self._bar.update(self._task, completed=self._done)
         now = time.monotonic()
+        self._times.append(now)
+        while len(self._times) > 2 and now - self._times[0] > _WINDOW:
+            self._times.popleft()
         if not self.console.is_terminal and now - self._told >= _EVERY:
             self._told = now
-            rate = self._done / (now - self._begin)
+            rate = (len(self._times) - 1) / (now - self._times[0])
             left = _minutes((self._total - self._done) / rate)
             print(
                 f"{self._done}/{self._total} images, {rate:.2f} images/s, {left} left", flush=True

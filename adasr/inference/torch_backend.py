@@ -114,8 +114,12 @@ class TorchBackend:
             torch.cuda.empty_cache()
 
     def close(self) -> None:
-        """As ``backend.Backend``."""
-        self.release()
+        """As ``backend.Backend``; a call in another thread is waited for."""
+        with self._lock:
+            # Whoever holds the backend still, as after a ``with``, must not hold the network.
+            for name in ("net", "_full", "_fast"):
+                self.__dict__.pop(name, None)
+            self.release()
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data.images import read_image
 from ..data.rows import ArrayRows, ArraySink
-from ..errors import OptionError
+from ..errors import AdasrError, OptionError
 from .backend import Backend
 from .batch import upscale_stack
 from .channels import check_image, check_values
@@ -20,7 +20,7 @@ from .device import choose_device as choose_device
 from .ensemble import SelfEnsemble
 from .forms import array_of_picture, arrays_of_tensor, picture_of_array, tensor_of_arrays
 from .memory import is_out_of_memory
-from .onnx_backend import OnnxBackend
+from .onnx_backend import OnnxBackend, is_onnx
 from .rescale import RescaledSink, rescale
 from .rows import Rows, Sink
 from .tiler import OnTile, Tiler
@@ -90,6 +90,7 @@ class Upscaler:
         self.device = self.backend.device
         self.precision = self.backend.precision
         self.upscale = self.backend.upscale if scale is None else scale
+        self._closed = False
 
     @property
     def net(self) -> nn.Module:
@@ -145,7 +146,8 @@ class Upscaler:
         Raises:
             ValueError: no such image.
             ImageReadError: a file that cannot be read.
-            AdasrError: the network's output is not finite, or memory does not hold one small tile.
+            AdasrError: the network's output is not finite, memory does not hold one small tile, or
+                the upscaler is closed.
         """
         if isinstance(image, str | Path):
             image = read_image(image)
@@ -162,6 +164,7 @@ class Upscaler:
         Raises:
             ValueError, AdasrError: as a call.
         """
+        self._check_open()
         alike: dict[Any, list[int]] = {}
         for number, image in enumerate(images):
             check_image(image.shape, image.dtype)
@@ -187,6 +190,7 @@ class Upscaler:
         Raises:
             ValueError, AdasrError: as a call; and what the source and the sink raise.
         """
+        self._check_open()
         check_image(source.shape, np.dtype(source.dtype))
         height, width, channels = source.shape
         size, own = self.output_shape(source.shape)[:2], self.backend.upscale
@@ -202,7 +206,8 @@ class Upscaler:
         return upscale_file(self, source, target, **options)
 
     def close(self) -> None:
-        """Give back the memory of the network; no further calls."""
+        """Give back the memory of the network; further calls raise."""
+        self._closed = True
         self.backend.close()
 
     def __enter__(self) -> Self:
@@ -210,6 +215,10 @@ class Upscaler:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise AdasrError("This Upscaler is closed. Make another one, or use it before.")
 
     def _array(self, image: np.ndarray, on_tile: OnTile | None) -> np.ndarray:
         check_image(image.shape, image.dtype)
@@ -257,11 +266,14 @@ def _runner(
 ) -> TorchBackend | Backend:
     if not isinstance(model, nn.Module | str | Path):
         return model
-    if not isinstance(model, nn.Module) and (
-        backend == "onnxruntime" or Path(model).suffix.lower() == ".onnx"
-    ):
+    if not isinstance(model, nn.Module) and runner_of(model, backend) == "onnxruntime":
         return OnnxBackend(model, device, precision)
     if backend == "torch":
         return TorchBackend(model, device, precision, compile)
     hint = "Use torch or onnxruntime (with an ONNX file)."
     raise OptionError(f"unknown backend '{backend}' for this model.", ("backend",), hint)
+
+
+def runner_of(model: str | Path, backend: str | None = None) -> Literal["torch", "onnxruntime"]:
+    """What runs a file: ONNX Runtime where it is asked for, and always an ONNX file."""
+    return "onnxruntime" if backend == "onnxruntime" or is_onnx(model) else "torch"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
+
+from ..signals import StopSignals
 
 ECHO = 2.0
 """Seconds in which a second signal is taken for an echo of the first.
@@ -34,14 +35,12 @@ class StopRequest:
     def __init__(self, on_request: Callable[[str], None]) -> None:
         self.signal: int | None = None
         self._on_request = on_request
-        self._previous: dict[int, object] = {}
+        self._signals = StopSignals(self._handle)
         self._interruptible = self._leaving = False
         self._since = 0.0
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._handle)
+        self._signals.__enter__()
         return self
 
     def __exit__(
@@ -50,9 +49,7 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._previous.clear()
+        self._signals.__exit__(kind, error, trace)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:

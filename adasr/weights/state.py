@@ -95,6 +95,8 @@ def _form(path: Path) -> tuple[Literal["safetensors", "pickle"], int]:
     try:
         if path.is_dir():
             raise WeightsError(path, "is a folder, not a weights file", "Give a file in it.")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise WeightsError(path, "is no regular file (a device, a pipe or a socket)")
         with path.open("rb") as file:
             head = file.read(9)
         size = path.stat().st_size

@@ -73,6 +73,8 @@ def test_too_much_is_refused_before_anything_is_done(weights: Path, tmp_path: Pa
         enlarger.check([])
     with pytest.raises(AdasrError, match="3 images are too many: choose 2"):
         enlarger.check([image] * 3)
+    with pytest.raises(FileError, match="no longer there"):
+        enlarger.check([tmp_path / "gone.png"])
     with pytest.raises(ImageReadError):
         enlarger.enlarge(image, Settings(weights), tmp_path / "out")
     large = Settings(weights, scale=8)  # 64 times the pixels
@@ -80,6 +82,21 @@ def test_too_much_is_refused_before_anything_is_done(weights: Path, tmp_path: Pa
         Enlarger("cpu", Limits(max_pixels=600)).enlarge(image, large, tmp_path / "out")
     with pytest.raises(OptionError, match="max_files"):
         Limits(max_files=0)
+
+
+def test_a_format_that_cannot_hold_the_result_is_known_before_the_network_runs(
+    weights: Path, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "clear.png", np.zeros((8, 8, 4), np.uint8))
+    tiles: list[int] = []
+    with pytest.raises(FileError, match="cannot hold alpha"):
+        Enlarger("cpu").enlarge(
+            tmp_path / "clear.png",
+            Settings(weights, format="jpg"),
+            tmp_path / "out",
+            lambda done, total: tiles.append(done),
+        )
+    assert not tiles
 
 
 def test_messages_name_files_without_the_folders_of_the_computer() -> None:

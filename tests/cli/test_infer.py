@@ -220,6 +220,10 @@ def test_maps_of_uncertainty(
     assert run(*given, "--dropout", 0.1, "--passes", 3) == 0
     assert len(list((tmp_path / "out").rglob("*_uncertainty.png"))) == 8
     assert run(*given[:-1], "--dropout", 0.1) == 2
+    capsys.readouterr()
+    for value in (0, 1, -0.1, "nan"):  # the first: passes that are all the same
+        assert run(*given, "--dropout", value) == 2
+        assert capsys.readouterr().err.startswith("error: --dropout: must lie between 0 and 1")
 
 
 def test_parts_of_a_folder(
@@ -294,6 +298,15 @@ def test_one_failure_more_than_fit_on_a_screen(
     assert len(lines) == 21 and str(tmp_path / "out/failures.json") in lines[-1]
     found = json.loads((tmp_path / "out/failures.json").read_text())["failures"]
     assert len(found) == 50 and found[0]["file"].endswith("0 [bold].png")
+
+
+def test_a_name_gives_the_terminal_no_commands(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a\x1b[2J\nfailed: b\u202fc.png").write_bytes(b"x")
+    assert run("-i", tmp_path, "-m", weights, "-o", tmp_path / "out") == 1
+    errors = capsys.readouterr().err
+    assert "a\\x1b[2J\\x0afailed: b\u202fc.png: is not" in errors and errors.count("\n") == 1
 
 
 def test_what_is_not_needed_is_not_imported(inputs: Path, weights: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adasr.data.rows import open_rows
+
 
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
@@ -46,3 +48,46 @@ def _save_png():
 @pytest.fixture(name="numbered")
 def _numbered():
     return numbered
+
+
+@pytest.fixture
+def noise():
+    """``noise(channels, dtype)`` is an image (301, 203, channels) of integers."""
+    random = np.random.default_rng(5)
+
+    def draw(channels: int, dtype: type) -> np.ndarray:
+        values = random.integers(0, 256 if dtype == np.uint8 else 65536, (301, 203, channels))
+        return values.astype(dtype)
+
+    return draw
+
+
+@pytest.fixture
+def read_all():
+    """``read_all(path)`` is a file's image, read in bands that overlap."""
+
+    def read(path, step: int = 37, overlap: int = 11) -> np.ndarray:
+        with open_rows(path) as source:
+            height = source.shape[0]
+            bands = []
+            for first in range(0, height, step):
+                start, end = max(0, first - overlap), min(height, first + step + overlap)
+                band = source.rows(start, end)
+                assert band.shape == (end - start, *source.shape[1:])
+                assert band.dtype == source.dtype
+                bands.append(band[first - start : first - start + step].copy())
+            return np.concatenate(bands)
+
+    return read
+
+
+@pytest.fixture
+def exif():
+    """``exif(orientation)`` is EXIF that says so."""
+
+    def tags(orientation: int) -> Image.Exif:
+        made = Image.Exif()
+        made[0x0112] = orientation
+        return made
+
+    return tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import re
@@ -148,6 +149,10 @@ def test_linked_folders_are_followed_once(tmp_path):
     (tmp_path / "set" / "dead.png").symlink_to(tmp_path / "nowhere.png")
     listed = names(list_images(tmp_path / "set"), tmp_path / "set")
     assert listed == ["b.png", "link/a.png"]
+    told: dict[Path, OSError] = {}
+    assert len(list_images(tmp_path / "set", on_unreadable=told.__setitem__)) == 2
+    assert list(told) == [tmp_path / "set" / "dead.png"]
+    assert told[tmp_path / "set" / "dead.png"].errno == errno.ENOENT
 
 
 def test_bad_folders(tmp_path):

@@ -13,6 +13,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from adasr.data.images import read_image
 from adasr.data.metadata import Metadata
 from adasr.data.pictures import read_picture, write_picture
+from adasr.data.png_writing import text_chunk
+from adasr.data.rows import open_rows, open_sink
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY = SRGB[:16] + b"GRAY" + SRGB[20:]  # no program here makes one; its kind is what counts
@@ -256,3 +258,47 @@ def test_heic(tmp_path, photo):
     assert np.abs(image.astype(int) - photo).mean() < 3
     assert metadata.icc == SRGB
     assert metadata.exif is not None and re.search(b"Maker", metadata.exif)
+
+
+TEXT = {
+    "Author": "Ada",
+    "Description": "zwölf",
+    "Comment": "日本語",
+    "parameters": "a prompt, " * 300,
+}
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt"])
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_text_of_a_png_is_kept_in_a_png(tmp_path, photo, kind, by_rows):
+    """Pillow writes the one file and reads the other."""
+    info = PngImagePlugin.PngInfo()
+    for keyword, text in TEXT.items():
+        if kind == "iTXt":
+            info.add_itxt(keyword, text, lang="en")
+        elif keyword != "Comment":
+            info.add_text(keyword, text, zip=kind == "zTXt")
+    info.add_text("Thumb::Image::Width", "53")
+    info.add_text("Raw profile type iptc", "\niptc\n 2\n1c02\n")
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    Image.fromarray(photo).save(tmp_path / "a.png", pnginfo=info)
+    if by_rows:
+        with open_rows(tmp_path / "a.png") as source:
+            metadata, shape = source.metadata, source.shape
+            with open_sink(tmp_path / "b.png", shape, source.dtype, metadata) as sink:
+                sink.write(source.rows(0, shape[0]))
+    else:
+        image, metadata = read_picture(tmp_path / "a.png")
+        write_picture(tmp_path / "b.png", image, metadata)
+    with Image.open(tmp_path / "b.png") as written:
+        written.load()
+        found = dict(written.text)
+    assert found.pop("XML:com.adobe.xmp")
+    expected = TEXT if kind == "iTXt" else {k: v for k, v in TEXT.items() if k != "Comment"}
+    assert found == expected
+    write_picture(tmp_path / "b.jpg", photo, metadata)  # which has no room for it
+    assert read_picture(tmp_path / "b.jpg")[1].text == ()
+
+
+def test_text_that_a_png_cannot_hold_is_left_out():
+    assert text_chunk("", "a") == text_chunk("k" * 80, "a") == text_chunk("k", "a\0b") == b""

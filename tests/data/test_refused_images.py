@@ -46,6 +46,22 @@ def test_no_image_is_refused_by_name(tmp_path, kind, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("pixels", "problem"),
+    [
+        (np.full((4, 5), np.nan, np.float32), "not finite"),
+        (np.full((4, 5), 65536, np.int32), "outside 0 to 65535"),
+        (np.full((4, 5), -1, np.int16), "outside 0 to 65535"),
+    ],
+)
+def test_values_that_cannot_be_used_are_not_called_damage(tmp_path, pixels, problem):
+    path = tmp_path / "values.tif"
+    cv2.imwrite(str(path), pixels)
+    with pytest.raises(ImageReadError, match=problem) as caught:
+        read_image(path)
+    assert str(caught.value).count("values.tif") == 1 and "damaged" not in str(caught.value)
+
+
 def test_missing_folder_and_forbidden(tmp_path):
     for function in (read_image, image_shape):
         with pytest.raises(ImageReadError, match="does not exist"):

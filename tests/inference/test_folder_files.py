@@ -154,8 +154,11 @@ def test_files_that_are_no_files_hold_nothing_up(up: Upscaler, tmp_path: Path) -
     os.mkfifo(tmp_path / "in/pipe.png")
     (tmp_path / "in/zero.png").symlink_to("/dev/zero")
     (tmp_path / "in/folder.png").mkdir()
+    (tmp_path / "in/gone.png").symlink_to(tmp_path / "nowhere.png")
     report = upscale_folder(up, tmp_path / "in", tmp_path / "out")
     assert [p.name for p in report.done] == ["a.png"]
+    assert list(report.failures) == [tmp_path / "in/gone.png"]
+    assert "No such file" in report.failures[tmp_path / "in/gone.png"]
     for name in ("pipe.png", "zero.png"):
         with pytest.raises(ImageReadError):
             found = upscale_folder(up, tmp_path / "in" / name, tmp_path / "out")
@@ -180,5 +183,9 @@ def test_one_file_to_another(up: Upscaler, tmp_path: Path, monkeypatch: pytest.M
     assert up.file(tmp_path / "a.png", tmp_path / "c.jpg", quality=80) == tmp_path / "c.jpg"
     save(tmp_path / "alpha.png", image((8, 8, 4)))
     with pytest.raises(ImageWriteError, match="alpha"):
-        upscale_file(up, tmp_path / "alpha.png", tmp_path / "alpha.jpg")
+        upscale_file(up, tmp_path / "alpha.png", tmp_path / "alpha.jpg", on_tile=_not_yet)
     assert not (tmp_path / "alpha.jpg").exists()
+
+
+def _not_yet(done: int, total: int) -> None:
+    pytest.fail("what the format cannot hold is known before the network runs")

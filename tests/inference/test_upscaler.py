@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +162,20 @@ def test_weights_are_loaded_from_a_file(tmp_path: Path) -> None:
     assert np.array_equal(up(image), Upscaler(net)(image))
     with pytest.raises(WeightsError):
         Upscaler(tmp_path / "other.safetensors")
+
+
+def test_a_closed_one_lets_go_of_the_network_and_says_so() -> None:
+    net = build_network(SMALL)
+    seen = weakref.ref(net)
+    with Upscaler(net, self_ensemble=True) as up:
+        up(np.zeros((4, 4, 3), np.uint8))
+    del net
+    gc.collect()
+    assert seen() is None
+    for call in (up, lambda image: up.batch([image, image])):
+        with pytest.raises(AdasrError, match="closed"):
+            call(np.zeros((4, 4, 3), np.uint8))
+    up.close()
 
 
 def test_the_scale_of_a_foreign_network_is_measured() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...data.encoding import check_writable
 from ...data.headers import DEFAULT_MAX_PIXELS
 from ..upscaler import Upscaler
 from .pipeline import OnTile
 from .plan import Job
-from .work import Enlarge, Files
+from .work import Enlarge, Files, Picture
 
 
 class _Named(Files):
@@ -51,5 +52,8 @@ def upscale_file(
     job = Job(Path(source), Path(target))
     work = Enlarge(upscaler, _Named(False, max_pixels, strip_metadata, quality))
     content = work.read(job)
+    if isinstance(content, Picture):  # known before the computing, not after
+        shape = upscaler.output_shape(content.pixels.shape)
+        check_writable(job.output, shape, content.pixels.dtype, quality)
     [result] = work.compute([job], [content], on_tile or (lambda done, total: None))
     return work.write(job, result)
