@@ -21,7 +21,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 # Okabe and Ito's colours, told apart by colour-blind people too, without the yellow that a white
 # ground swallows. Line styles tell more runs apart.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", ":", "-.")
 _COLUMNS, _WIDTH, _HEIGHT = 3, 4.6, 2.9  # panels a row; inches of a panel
 _LW = 1.6
@@ -226,8 +226,8 @@ def _line(
     axes.plot(
         x,
         curve.y,
-        _STYLES[index // len(_COLORS) % len(_STYLES)],
-        color=_COLORS[index % len(_COLORS)],
+        _STYLES[index // len(COLORS) % len(_STYLES)],
+        color=COLORS[index % len(COLORS)],
         lw=lw,
         alpha=alpha,
         marker="o" if len(x) <= _FEW and ms else None,
