@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
+import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -39,6 +43,47 @@ def alternate(
             if number >= warm_up:
                 seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+class Apart:
+    """A work in a process of its own, which waits while others have their turn.
+
+    What one side's allocator and threads leave behind then helps or hinders none of the others.
+
+    Args:
+        build: makes the work, in that process; defined at the top of a module.
+        given: its arguments.
+    """
+
+    def __init__(self, build: Callable[..., Callable[[], object]], *given: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, build, given), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __call__(self) -> None:
+        """Do the work once; returns when it is done."""
+        self._ours.send(True)
+        self._ours.recv()  # EOFError when the process has failed, after its traceback
+
+
+def _serve(
+    pipe: Connection, build: Callable[..., Callable[[], object]], given: Sequence[object]
+) -> None:
+    work = build(*given)
+    with contextlib.suppress(EOFError):  # the end of the benchmark
+        while pipe.recv():
+            work()
+            pipe.send(True)
+
+
+def release_freed_memory() -> None:
+    """The state in which glibc is by itself after a block of 32 MiB has been freed."""
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
+        mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD
 
 
 def report(

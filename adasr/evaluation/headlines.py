@@ -31,7 +31,7 @@ def headline_table(results: Results, metric: str) -> Table:
     shown = {k: v for k, v in parts.items() if any(getattr(s, k) is not None for s in summaries)}
     for title in shown.values():
         table.add_column(title, justify="right")
-    has_worst = len(results.recipes) > 1
+    has_worst = any(len(summary.per_recipe) > 1 for summary in summaries)
     if has_worst:
         table.add_column("worst recipe", overflow="fold")
     digits = _DIGITS.get(metric, 4)

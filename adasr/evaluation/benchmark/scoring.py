@@ -25,7 +25,7 @@ class Scoring:
 
     Attributes:
         paired: label to metric, for images with a ground truth.
-        real: those that need none, for images without.
+        real: for images without; where there are such, metrics that need none are for them alone.
         missing: label to the reason why it cannot be had here.
     """
 
@@ -60,7 +60,6 @@ def make_scoring(
         wanted = [n for n in wanted if n in METRIC_REGISTRY]
     else:
         wanted = list(dict.fromkeys(names))
-    default_real = DEFAULT_REAL if names is None else ()
     for label in wanted:
         try:
             metric = make_metric(label, crop_border)
@@ -68,10 +67,10 @@ def make_scoring(
             scoring.missing[label] = str(error)
             tell(f"metric '{label}' is left out: {error}")
             continue
-        if has_pairs and label not in default_real:
-            scoring.paired[label] = metric
         if has_real and not metric.needs_gt:
             scoring.real[label] = metric
+        elif has_pairs:
+            scoring.paired[label] = metric
     if has_pairs and not scoring.paired:
         raise OptionError("none of the metrics can be had here.", ("--metrics",), "E.g. psnr ssim.")
     if has_real and not scoring.real:
@@ -96,19 +95,19 @@ def make_metric(label: str, crop_border: int) -> Metric:
         known = [*METRIC_REGISTRY.names(), *_SHORT]
         raise OptionError(f"unknown metric '{name}'.", ("--metrics",), did_you_mean(name, known))
     options = {**_SHORT.get(name, {"type": name}), **_options(label, rest)}
-    kind = METRIC_REGISTRY.get(options["type"])
-    if getattr(kind, "needs_gt", True) and "crop_border" in METRIC_REGISTRY.options(
-        options["type"]
-    ):
-        options.setdefault("crop_border", crop_border)
     try:
-        return METRIC_REGISTRY.build(options)
+        metric: Metric = METRIC_REGISTRY.build(options)
     except OptionError as error:
         raise error.under("--metrics", name) from None
+    if metric.needs_gt and "crop_border" not in options:
+        metric.crop_border = crop_border
+    return metric
 
 
 def _options(label: str, text: str) -> dict[str, Any]:
-    """``a=1,b=x`` with values as YAML has them."""
+    """``a=1,b=x`` with values as YAML has them; of ``pyiqa:x`` x is the name."""
+    if label.startswith("pyiqa:") and "=" not in text.partition(",")[0]:
+        text = f"name={text}"
     found = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
 from adasr.errors import OptionError
@@ -51,3 +53,13 @@ def test_what_cannot_be_had_is_told_once_and_left_out(monkeypatch: pytest.Monkey
 def test_images_without_ground_truth_need_a_metric_that_does_without() -> None:
     with pytest.raises(OptionError, match="without ground truth"):
         make_scoring(["psnr"], 4, True, True, lambda line: None)
+
+
+def test_metrics_without_ground_truth_are_for_real_images_where_there_are_any(
+    basicsr: ModuleType,
+) -> None:
+    both = make_scoring(["psnr", "niqe"], 4, True, True, print)
+    assert (list(both.paired), list(both.real)) == (["psnr"], ["niqe"])
+    assert both.real["niqe"].crop_border == 0
+    without = make_scoring(["psnr", "niqe"], 4, True, False, print)
+    assert (list(without.paired), list(without.real)) == (["psnr", "niqe"], [])
