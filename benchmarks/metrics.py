@@ -1,4 +1,4 @@
-"""PSNR and SSIM of images of the sizes of Set14, against BasicSR's ``calculate_psnr`` and ``_ssim``.
+"""PSNR and SSIM of images of the sizes of Set14, against BasicSR's functions of those names.
 
 Both are given the same 8-bit images, and give the same scores to 1e-6 before anything is timed. The
 ratio is BasicSR's time for SSIM over ours. ``--luma`` takes the Y channel; ``--from-network``

@@ -119,14 +119,19 @@ class Restorer:
         height, width, channels = source.shape
         upscale = self._tiler.backend.upscale
         sink = ArraySink((height * upscale, width * upscale, channels), source.dtype)
-        self._tiler.run(source, sink)
+        tiles = 1
+
+        def count(done: int, total: int) -> None:
+            nonlocal tiles
+            tiles = total
+
+        self._tiler.run(source, sink, count)
         sr = torch.from_numpy(sink.image).permute(2, 0, 1)[None]
-        rows, columns = self._tiler.size_for(height, width, source)
-        if rows >= height and columns >= width:
+        if tiles == 1:
             return sr, ""
         error = self._tiler.reach.error
         exact = f"a value may be {error:.2g} off that of the whole" if error else "as the whole"
-        return sr, f"in tiles of {columns}x{rows} pixels, {exact}"
+        return sr, f"in {tiles} tiles, {exact}"
 
 
 class _Unchecked(TorchBackend):
