@@ -156,6 +156,9 @@ class Upscaler:
         if isinstance(image, Tensor):
             larger = [self._array(part, on_tile) for part in arrays_of_tensor(image)]
             return tensor_of_arrays(larger, image)
+        if not isinstance(image, np.ndarray):  # None is what cv2.imread gives for a missing file
+            kind = type(image).__name__
+            raise ValueError(f"expected an array, a Pillow image, a tensor or a path, got {kind}")
         return self._array(image, on_tile)
 
     def batch(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
