@@ -45,7 +45,8 @@ class Upscaler:
     Alpha is enlarged by bicubic interpolation, and colours under fully transparent pixels do not
     bleed into visible ones. Images that do not fit in memory are computed in tiles that overlap as
     far as the network looks (``tiler.Tiler`` tells how exact that is); ``stream`` takes images that
-    memory does not hold. Safe to call from several threads, which take turns at the network.
+    memory does not hold. Safe to call from several threads, which take turns at the network. As a
+    context manager it is closed at the end.
 
     Args:
         model: a weights file, a network, or a backend. A network stays where it is unless
