@@ -1,0 +1,45 @@
+"""``adasr ablate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import Overrides, app
+
+
+@app.command()
+def ablate(
+    opt: Annotated[
+        Path,
+        typer.Option("-opt", "--opt", help="ablation YAML, see options/ablation/"),
+    ],
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="trainings at once")] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="NAME", help="only this variant or run (with * and ?), several times"
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="tell what is done and to do, and end")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="train anew what was trained with other options")
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Train and compare several configurations and seeds from one file; goes on where it stopped."""
+    from ..ablation.command import ablate as run
+
+    return run(
+        opt,
+        overrides or (),
+        jobs=jobs,
+        only=only or (),
+        fresh=fresh,
+        dry_run=dry_run,
+        tell=typer.echo,
+    )
