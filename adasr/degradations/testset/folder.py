@@ -1,9 +1,4 @@
-"""The eight fixed test degradations of Kong et al. (CVPR 2022) and Xu et al. (CVPR 2025).
-
-They act in the order blur, bicubic downscaling, noise, JPEG, on 8-bit images as the released sets
-do, and depend on nothing but the image, the recipe and the image's name: a set is the same on every
-machine. The released set called noise20 holds noise of sigma 40; here it is what its name says.
-"""
+"""Degraded test sets on disk: PNG files and a manifest of their checksums."""
 
 from __future__ import annotations
 
@@ -16,107 +11,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import PIL
-from PIL import Image
 
-from .. import pixels
-from ..errors import AdasrError, DatasetError, ImageReadError, OptionError, did_you_mean
-from ..files import write_text
-from ..version import __version__
-from .checks import check_scale
-from .jpeg import jpeg_codec
+from ... import pixels
+from ...errors import AdasrError, DatasetError, ImageReadError, OptionError
+from ...files import write_text
+from ...version import __version__
+from ..checks import check_scale
+from .apply import degrade, modcrop
+from .groups import find_recipe
 
-BLUR_SIGMA = 2.0  # pixels of the GT
-BLUR_SIZE = 21
-NOISE_SIGMA = 20.0  # units of 1/255
-JPEG_QUALITY = 50
 # Hidden, so that loaders which take every file of a folder for an image (BasicSR) pass it by.
 MANIFEST = ".manifest.json"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Which of the three degradations act beside the downscaling."""
-
-    blur: bool = False
-    noise: bool = False
-    jpeg: bool = False
-
-
-RECIPES: dict[str, Recipe] = {
-    "clean": Recipe(),
-    "blur2": Recipe(blur=True),
-    "noise20": Recipe(noise=True),
-    "jpeg50": Recipe(jpeg=True),
-    "blur2_noise20": Recipe(blur=True, noise=True),
-    "blur2_jpeg50": Recipe(blur=True, jpeg=True),
-    "noise20_jpeg50": Recipe(noise=True, jpeg=True),
-    "blur2_noise20_jpeg50": Recipe(blur=True, noise=True, jpeg=True),
-}
-
-
-def find_recipe(name: str) -> Recipe:
-    """The recipe called ``name``.
-
-    Raises:
-        OptionError: there is none; the message carries the nearest name.
-    """
-    if name not in RECIPES:
-        hint = did_you_mean(str(name), RECIPES)
-        raise OptionError(f"unknown recipe '{name}'.", ("recipe",), hint)
-    return RECIPES[name]
-
-
-def modcrop(image: np.ndarray, scale: int) -> np.ndarray:
-    """An (H, W[, C]) image cut at the bottom and right to a multiple of ``scale``.
-
-    Raises:
-        OptionError: the image is smaller than ``scale``, or ``scale`` is below 1.
-    """
-    check_scale(scale)
-    h, w = image.shape[:2]
-    if min(h, w) < scale:
-        raise OptionError(f"{scale} is larger than the image of {h}x{w} pixels.", ("scale",))
-    return pixels.modcrop(image, scale)
-
-
-def degrade(image: np.ndarray, recipe: str, scale: int, name: str) -> np.ndarray:
-    """The LQ of a test image.
-
-    Args:
-        image: (H, W, 3) uint8 RGB; cut to a multiple of ``scale`` where it is not one.
-        recipe: name of one of ``RECIPES``.
-        scale: downscaling factor.
-        name: what the noise is seeded with, by convention the file's path in its data set, without
-            suffix and with "/" between folders.
-
-    Returns:
-        (H / scale, W / scale, 3) uint8.
-
-    Raises:
-        OptionError: an unknown recipe, or an image smaller than ``scale``.
-        ValueError: not an 8-bit RGB image.
-    """
-    steps = find_recipe(recipe)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    lq = np.ascontiguousarray(modcrop(image, scale))
-    if steps.blur:
-        lq = cv2.GaussianBlur(lq, (BLUR_SIZE, BLUR_SIZE), BLUR_SIGMA)
-    if scale > 1:
-        size = (lq.shape[1] // scale, lq.shape[0] // scale)
-        lq = np.asarray(Image.fromarray(lq).resize(size, Image.Resampling.BICUBIC))
-    if steps.noise:
-        lq = _noisy(lq, f"{recipe}/{name}")
-    if steps.jpeg:
-        lq = jpeg_codec(lq, JPEG_QUALITY)
-    return np.ascontiguousarray(lq)
-
-
-def _noisy(image: np.ndarray, key: str) -> np.ndarray:
-    # RandomState is NumPy's one generator whose stream is frozen for good.
-    seed = np.frombuffer(hashlib.sha256(key.encode()).digest(), "<u4")
-    noise = np.random.RandomState(seed).standard_normal(image.shape) * NOISE_SIGMA
-    return (image + noise).round().clip(0, 255).astype(np.uint8)
 
 
 @dataclass
