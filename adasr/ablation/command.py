@@ -21,6 +21,8 @@ def ablate(
     path: Path,
     overrides: Sequence[str] = (),
     *,
+    base: Path | None = None,
+    name: str | None = None,
     jobs: int = 1,
     only: Sequence[str] = (),
     fresh: bool = False,
@@ -32,6 +34,8 @@ def ablate(
     Args:
         path: the ablation's YAML.
         overrides: ``KEY=VALUE`` over its base.
+        base: option YAML in place of the file's base.
+        name: in place of the file's.
         jobs: trainings at once.
         only: names of variants or runs, with ``*`` and ``?``; by default all.
         fresh: train runs anew whose options have changed; their old folders are renamed.
@@ -42,7 +46,7 @@ def ablate(
         OptionError: something in the file is wrong, or a name that ``only`` gives.
         TrainingError: runs were begun with other options.
     """
-    ablation = read_ablation(path, overrides)
+    ablation = read_ablation(path, overrides, base, name)
     runs = chosen(ablation, only)
     if not dry_run:
         check_all(runs)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ..errors import OptionError
 from ..options import Fault, Options, OptionsFileError, dump_options
+from ..options.fields import check_folder_name
 from ..options.loading import make_options
 from ..options.source import Source, overridden, parse_override, read_mapping
 from ..options.wording import reworded
@@ -80,11 +81,18 @@ class Ablation:
         return list({run.variant.name: run.variant for run in self.runs}.values())
 
 
-def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
+def read_ablation(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    base: Path | None = None,
+    name: str | None = None,
+) -> Ablation:
     """An ablation's YAML with every run's options, all checked.
 
     Args:
         path: of the YAML.
+        base: option YAML in place of the file's base.
+        name: in place of the file's.
         overrides: ``KEY=VALUE`` over the base and ``set``; what a variant sets stays.
 
     Raises:
@@ -100,17 +108,19 @@ def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
         common = list(changes_of(wanted.set, ("set",), source.place))
     except OptionError as error:
         raise source.error([error]) from None
-    base = _base(wanted.base, Path(path), source)
-    base = overridden(*base, [*common, *map(parse_override, overrides)])
+    start = _base(wanted.base, Path(path), source) if base is None else read_mapping(base)
+    start = overridden(*start, [*common, *map(parse_override, overrides)])
+    name = wanted.name if name is None else name
+    check_folder_name(name, ("--name",))
     runs = [
-        _run(wanted.name, variant, seed, *base, source)
+        _run(name, variant, seed, *start, source)
         for variant in variants
         for seed in wanted.seeds
     ]
     _check_scales(runs, source)
     _check_differ(runs, source)
     root = runs[0].root
-    return Ablation(wanted.name, Path(path), root, runs, wanted.benchmark, source)
+    return Ablation(name, Path(path), root, runs, wanted.benchmark, source)
 
 
 @contextlib.contextmanager

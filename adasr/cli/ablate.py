@@ -29,6 +29,12 @@ def ablate(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="train anew what was trained with other options")
     ] = False,
+    base: Annotated[
+        Path | None, typer.Option("--base", help="option YAML in place of the file's base")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="name of the folder, in place of the file's")
+    ] = None,
     overrides: Overrides = None,
 ) -> int:
     """Train and compare several configurations and seeds from one file; goes on where it stopped."""
@@ -37,6 +43,8 @@ def ablate(
     return run(
         opt,
         overrides or (),
+        base=base,
+        name=name,
         jobs=jobs,
         only=only or (),
         fresh=fresh,

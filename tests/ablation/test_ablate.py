@@ -157,7 +157,7 @@ class Process:
             start_new_session=True,
         )
 
-    def end(self, seconds: float = 60) -> tuple[int, str]:
+    def end(self, seconds: float = 240) -> tuple[int, str]:
         assert self.process.stdout is not None
         told = self.process.stdout.read()
         return self.process.wait(seconds), told
@@ -178,7 +178,7 @@ def started() -> Iterator[Callable[..., Process]]:
         one.process.wait()
 
 
-def wait_for_state(folder: Path, seconds: float = 60) -> None:
+def wait_for_state(folder: Path, seconds: float = 240) -> None:
     limit = time.monotonic() + seconds
     while not list(folder.glob("training_states/*.state")):
         assert time.monotonic() < limit, "it never saved"
@@ -208,7 +208,7 @@ def test_what_is_stopped_goes_on_to_the_same_bits(
     if number != signal.SIGKILL:
         assert "The same command goes on" in told
     # The training follows, and has saved where it was.
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 120
     while "--auto-resume" not in (folder / "train.log").read_text():
         assert time.monotonic() < limit
         time.sleep(0.1)
@@ -227,7 +227,7 @@ def test_two_at_once_share_the_runs(
 ) -> None:
     path = ablation(set={"train.total_iter": 20})
     both = [started(path), started(path)]
-    told = [one.end(120) for one in both]
+    told = [one.end(300) for one in both]
     assert [code for code, _ in told] == [0, 0], told
     begun = [line for _, text in told for line in text.splitlines() if "training ..." in line]
     assert sorted(begun) == sorted(f"{run}: training ..." for run in RUNS)
