@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..registry import DEGRADATION_REGISTRY
 from .checks import check_scale
+from .families import BICUBIC
 from .levels import as_float, quantized
 from .pipeline import check_size, middle
 from .resize import bicubic_downscale
@@ -26,6 +27,11 @@ class Bicubic:
     def __init__(self, scale: int) -> None:
         self.scale = check_scale(scale)
         self.margin = 2 * scale
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it does to an image, see ``families``."""
+        return (BICUBIC,)
 
     def frame_size(self, gt_size: int) -> int:
         """Side of the frames for crops of ``gt_size``."""

@@ -9,11 +9,14 @@ import torch
 from torch import Generator
 
 from ..registry import DEGRADATION_REGISTRY
+from .families import union
 from .frame_degradation import FrameDegradation
 from .jpeg import JpegMethod
 from .operators import Operator, Size
-from .steps.resize import add_resize, check_modes
-from .steps.step import Sample, Step, build_steps
+from .steps import structure
+from .steps.direct import DirectDownscale
+from .steps.resize import Resize, ResizeToLQ, add_resize, check_modes, resize_families
+from .steps.step import Sample, Step, build_steps, families_of
 
 
 class StepsDegradation(FrameDegradation):
@@ -36,6 +39,14 @@ class StepsDegradation(FrameDegradation):
         self.steps = steps
         self.resize_modes = check_modes("resize_modes", resize_modes)
 
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """What its steps may do to an image, see ``families``; None where one does not say."""
+        found = families_of(self.steps)
+        if found is None or _sure_at_lq(self.steps, self.scale, self.scale == 1):
+            return found
+        return union(found, resize_families(self.resize_modes))
+
     def _tell(self, operators: Sequence[Operator]) -> None:
         """Nothing: the steps have told more while they drew."""
 
@@ -49,6 +60,34 @@ class StepsDegradation(FrameDegradation):
             step(sample)
         add_resize(sample, sample.lq_size, self.resize_modes, "ResizeToLQ")
         return sample.operators
+
+
+def _sure_at_lq(steps: Sequence[Any], scale: int, at_lq: bool) -> bool:
+    """Whether steps are sure to leave an image of the LQ size; no rather than a wrong yes.
+
+    ``at_lq`` says whether they are given one.
+    """
+    for step in steps:
+        certain = step.prob == 1
+        if isinstance(step, ResizeToLQ):
+            at_lq |= certain
+        elif isinstance(step, Resize):
+            at_lq = False
+        elif isinstance(step, DirectDownscale):
+            # A second one would act on what the first has left.
+            at_lq = certain and not at_lq and step.factor in (None, scale)
+        elif isinstance(step, structure.OneOf):
+            drawn = [s for s, weight in zip(step.steps, step.weights, strict=True) if weight > 0]
+            ends = [_sure_at_lq([one], scale, at_lq) for one in drawn]
+            at_lq = all(ends) and (certain or at_lq)
+        elif isinstance(step, structure.Sequence | structure.Shuffle):
+            inside = _sure_at_lq(step.steps, scale, at_lq)
+            if isinstance(step, structure.Shuffle):
+                free = [s for i, s in enumerate(step.steps) if i not in step.kept]
+                # Nobody knows what comes after one of these.
+                inside &= all(_sure_at_lq([one], scale, True) for one in free)
+            at_lq = inside and (certain or at_lq)
+    return at_lq
 
 
 @DEGRADATION_REGISTRY.register()

@@ -91,6 +91,11 @@ class RealESRGANFirstOrder(FrameDegradation):
             jpeg_range,
         )
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it may do to an image, see ``families``."""
+        return self.process.families
+
     def _draw(self, n: int, size: Size, generator: Generator) -> list[Sequence[Operator]]:
         steps, modes = self.process.draw(n, generator), draw_modes(n, generator)
         result = []

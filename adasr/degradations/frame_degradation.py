@@ -56,6 +56,11 @@ class FrameDegradation:
             raise OptionError(f"must be at least 1, got {frame}.", ("frame",))
         self.frame = frame
 
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """What it may do to an image, see ``families``; None where it does not say."""
+        return None
+
     def frame_size(self, gt_size: int) -> int:
         """Side of the frames for crops of ``gt_size``: a multiple of the scale that holds one."""
         return -(-max(self.frame, gt_size) // self.scale) * self.scale

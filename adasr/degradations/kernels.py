@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import OptionError, did_you_mean
 from .checks import check_probability, check_range, check_weights
+from .families import GAUSSIAN_BLUR, GENERALIZED_BLUR, PLATEAU_BLUR, SINC, union
 from .sampling import chance, choice, uniform
 
 FAMILIES = (
@@ -27,6 +28,14 @@ FAMILIES = (
 )
 FAMILY_PROB = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 SMALLEST = 7
+_KINDS = {
+    "iso": GAUSSIAN_BLUR,
+    "aniso": GAUSSIAN_BLUR,
+    "generalized_iso": GENERALIZED_BLUR,
+    "generalized_aniso": GENERALIZED_BLUR,
+    "plateau_iso": PLATEAU_BLUR,
+    "plateau_aniso": PLATEAU_BLUR,
+}
 
 Names = tuple[str, ...]
 Pair = tuple[float, float]
@@ -155,6 +164,13 @@ class KernelMix:
                 # Half of the draws lie below 1 and half above it.
                 raise OptionError(f"must contain 1, got {list(value)}.", (key + end,))
         check_probability(f"sinc_prob{end}", self.sinc_prob)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of the kernels that can be drawn, see ``families``."""
+        drawn = zip(self.kernel_list, self.kernel_prob, strict=True)
+        names = [_KINDS[name] for name, share in drawn if share > 0 and self.sinc_prob < 1]
+        return union(names, [SINC] if self.sinc_prob > 0 else [])
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, k, k) random kernels on the generator's device."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import OptionError
 from .checks import check_probability, check_range, check_weights
 from .correlate import Kernel, trimmed
+from .families import GAUSSIAN_NOISE, JPEG, POISSON_NOISE, RESIZES, union
 from .kernels import KernelMix, Pair
 from .operators import (
     Filter,
@@ -85,6 +86,17 @@ class Process:
         check_range(f"poisson_scale_range{end}", self.poisson_scale_range, 0)
         check_probability(f"gray_noise_prob{end}", self.gray_noise_prob)
         check_range(f"jpeg_range{end}", self.jpeg_range, 1, 100)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it may do to an image, see ``families``."""
+        noise = []
+        if self.gaussian_noise_prob > 0 and self.noise_range[1] > 0:
+            noise.append(GAUSSIAN_NOISE)
+        if self.gaussian_noise_prob < 1 and self.poisson_scale_range[1] > 0:
+            noise.append(POISSON_NOISE)
+        blur = self.kernels.families if self.blur_prob > 0 else ()
+        return union(blur, [RESIZES[mode] for mode in MODES], noise, [JPEG])
 
     def draw(self, n: int, generator: torch.Generator) -> list[Step]:
         """Parameters of ``n`` samples."""

@@ -10,6 +10,7 @@ from ..registry import DEGRADATION_REGISTRY
 from .batched.real_esrgan import degrade_twice
 from .checks import check_probability
 from .correlate import Kernel, trimmed
+from .families import SINC, union
 from .frame_degradation import FrameDegradation
 from .jpeg import JpegMethod
 from .kernels import (
@@ -160,6 +161,12 @@ class RealESRGAN(FrameDegradation):
         )
         self.final_sinc_prob = check_probability("final_sinc_prob", final_sinc_prob)
         self.final_kernel_size = check_kernel_size("blur_kernel_size2", blur_kernel_size2)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it may do to an image, see ``families``."""
+        last = [SINC] if self.final_sinc_prob > 0 else []
+        return union(self.first.families, self.second.families, last)
 
     def _draw(self, n: int, size: Size, generator: Generator) -> list[Sequence[Operator]]:
         first, second = self.first.draw(n, generator), self.second.draw(n, generator)

@@ -1,8 +1,9 @@
 """Networks x datasets x degradations -> scores and tables."""
 
 from .baseline import Bicubic, bicubic
+from .restoring import restore
 from .scores import Evaluation, ImageScore
-from .validate import ImageResult, evaluate, restore
+from .validate import ImageResult, evaluate
 
 __all__ = [
     "Bicubic",

@@ -9,7 +9,7 @@ from ..errors import UnavailableError
 from ..metrics import Metric
 from ..options import Component, Options
 from ..registry import DATASET_REGISTRY, METRIC_REGISTRY
-from .validate import ImagePairs
+from .loading import ImagePairs
 
 
 def make_datasets(options: Options, wanted: Mapping[str, Component]) -> dict[str, ImagePairs]:

@@ -22,6 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +114,7 @@ def contrasts(
     present = ~np.ma.getmaskarray(cube)
     means: dict[bytes, np.ndarray] = {}  # by the images that are drawn from
 
-    def drawn(images: np.ndarray) -> np.ndarray:
+    def drawn(images: Any) -> np.ndarray:
         if images.tobytes() not in means:
             n = int(images.sum())
             weights = draw_seeds(len(cube), draws, seed + 1), draw(n, draws, seed)
@@ -139,7 +140,7 @@ def contrasts(
     return found
 
 
-def _weights(some: np.ndarray, plus: Sequence[int], minus: Sequence[int]) -> np.ndarray | None:
+def _weights(some: Any, plus: Sequence[int], minus: Sequence[int]) -> np.ndarray | None:
     """Of each recipe in the contrast; None where a side has no score at all."""
     weights = np.zeros(len(some))
     for side, sign in ((plus, 1.0), (minus, -1.0)):

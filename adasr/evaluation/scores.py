@@ -35,6 +35,7 @@ class Evaluation:
         scores: one entry for every image that went through the network, in the dataset's order.
         failures: what was skipped, wholly or in part: image (with its recipe) to problem.
         baseline: bicubic interpolation on the same images, where it was asked for.
+        notes: image (with its recipe) to how it was restored, where not as a whole.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Evaluation:
     scores: list[ImageScore] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     baseline: Evaluation | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -97,6 +99,7 @@ class Evaluation:
             ],
             "failures": dict(self.failures),
             "baseline": self.baseline.to_dict() if self.baseline else None,
+            "notes": dict(self.notes),
         }
 
     @classmethod
@@ -113,6 +116,7 @@ class Evaluation:
             ],
             failures=dict(data["failures"]),
             baseline=cls.from_dict(data["baseline"]) if data["baseline"] else None,
+            notes=dict(data.get("notes", {})),
         )
 
 

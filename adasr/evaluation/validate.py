@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import AdasrError, FileError, ImageWriteError
 from ..inference.memory import is_out_of_memory
-from ..inference.tiles import pad_to_multiple
-from ..metrics import Metric, MetricError
+from ..metrics import Metric
 from ..weights.build import evaluation_mode
 from .baseline import Bicubic
+from .loading import ImagePairs, Loaded, alike, load
+from .restoring import Precision, Restorer
 from .scores import Evaluation, ImageScore
-
-Precision = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class ImagePairs(Protocol):
-    """A test set: items are whole image pairs.
-
-    An item has "lq" (3, h, w) and "gt" (3, H, W), float32 in [0, 1], "name" and "recipe".
-    """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
+from .scoring import joined, reason_of, scored
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,7 @@ class ImageResult:
         lq: (3, h, w), None when it could not be read.
         gt: (3, H, W), None when it could not be read.
         sr: (3, H, W) as the network gave it, not clamped; None when there is none.
+        how: how ``sr`` was made, e.g. in tiles; "" when of the whole image.
     """
 
     index: int
@@ -61,6 +49,7 @@ class ImageResult:
     lq: Tensor | None = None
     gt: Tensor | None = None
     sr: Tensor | None = None
+    how: str = ""
 
 
 def evaluate(
@@ -75,13 +64,17 @@ def evaluate(
     baseline: bool = False,
     model: str = "",
     dataset_name: str = "",
+    workers: int | None = None,
+    batch_size: int = 1,
+    tile: int | Literal["auto"] = 0,
 ) -> Evaluation:
     """Score ``network`` on every image of ``dataset``.
 
-    The network runs in evaluation mode on whole images; afterwards each of its modules is back in
-    the mode it was in. No random number is drawn from the global generators, so a training run is
-    the same with and without it. An image that cannot be read, scored, saved or held in memory is
-    named in ``Evaluation.failures`` and the others go on. An output that is not finite scores NaN.
+    The network runs in evaluation mode; afterwards each of its modules is back in the mode it was
+    in. No random number is drawn from the global generators, so a training run is the same with and
+    without it. An image that cannot be read, scored, saved or held in memory is named in
+    ``Evaluation.failures`` and the others go on. An output that is not finite scores NaN. Images
+    without a ground truth get the scores of metrics that need none.
 
     Args:
         network: (1, 3, h, w) to (1, 3, H, W), RGB in [0, 1].
@@ -94,99 +87,120 @@ def evaluate(
         baseline: also score bicubic interpolation, as ``Evaluation.baseline``.
         model: what the network is called in tables.
         dataset_name: what the dataset is called in tables.
+        workers: threads that read images ahead; by default one where the network is not on the
+            CPU, which it would take from the network.
+        batch_size: neighbours of one size that go through network and metrics together.
+        tile: 0 takes images whole; "auto" takes tiles where memory does not hold the whole; see
+            ``Restorer``. Images that were cut are named in ``Evaluation.notes``.
 
     Raises:
         AdasrError: the network's scale is not the dataset's.
     """
-    device = torch.device(device) if device is not None else _device_of(network)
-    network.to(device)
+    place = torch.device(device) if device is not None else _device_of(network)
+    network.to(place)
+    if workers is None:
+        workers = 0 if place.type == "cpu" else 1
     result = _empty(model, dataset_name, metrics, baseline)
-    with evaluation_mode(network):
-        for done in _results(network, dataset, metrics, device, precision, result.baseline):
+    restorer = Restorer(network, place, precision, tile)
+    run = _Run(restorer, metrics, result.baseline, len(dataset))
+    with (
+        evaluation_mode(network),
+        contextlib.closing(load(dataset, workers)) as items,
+        contextlib.closing(run.results(items, batch_size)) as results,
+    ):
+        for done in results:
             problem = done.problem
             if done.sr is not None:
                 result.scores.append(ImageScore(done.name, done.recipe, done.values))
                 if save_dir is not None:
-                    problem = _joined(problem, _save(done, Path(save_dir)))
+                    problem = joined(problem, _save(done, Path(save_dir)))
             if problem:
                 result.failures[_place(done)] = problem
+            if done.how:
+                result.notes[_place(done)] = done.how
             if on_image is not None:
                 on_image(replace(done, problem=problem))
     return result
 
 
-def restore(network: nn.Module, lq: Tensor, precision: Precision = "fp32") -> Tensor:
-    """``network`` on one whole image, float32, not clamped.
+class _Run:
+    """Images of one dataset on their way through a network and metrics."""
 
-    The image is padded at its right and bottom to the network's ``size_multiple`` and the result
-    cropped. An output in bf16 or fp16 that is not finite is computed again in fp32.
+    def __init__(
+        self,
+        restorer: Restorer,
+        metrics: Mapping[str, Metric],
+        baseline: Evaluation | None,
+        total: int,
+    ) -> None:
+        self.restorer, self.metrics, self.baseline, self.total = restorer, metrics, baseline, total
 
-    Args:
-        network: (1, 3, h, w) to (1, 3, h * upscale, w * upscale).
-        lq: (3, h, w) on the network's device.
-        precision: of the computation.
-    """
-    height, width = lq.shape[-2:]
-    padded = pad_to_multiple(
-        lq[None],
-        int(getattr(network, "size_multiple", 1)),
-        int(getattr(network, "size_minimum", 1)),
-    )
-    with torch.no_grad(), _autocast(lq.device, precision):
-        sr = network(padded).float()
-    if precision != "fp32" and not sr.isfinite().all():
-        return restore(network, lq)
-    scale = sr.shape[-1] // padded.shape[-1]
-    return sr[0, :, : height * scale, : width * scale]
+    def results(self, items: Iterator[Loaded], batch_size: int) -> Generator[ImageResult]:
+        """What becomes of each image, in the dataset's order."""
+        for group in alike(items, batch_size):
+            if group[0].item is None:
+                for loaded in group:
+                    yield self._unread(loaded)
+            else:
+                yield from self._group(group)
 
-
-def _results(
-    network: nn.Module,
-    dataset: ImagePairs,
-    metrics: Mapping[str, Metric],
-    device: torch.device,
-    precision: Precision,
-    baseline: Evaluation | None,
-) -> Iterator[ImageResult]:
-    total = len(dataset)
-    for index in range(total):
+    def _group(self, group: list[Loaded]) -> Iterator[ImageResult]:
+        started = [self._started(loaded) for loaded in group]
+        lq, gt = (_stack([getattr(one, name) for one in started]) for name in ("lq", "gt"))
+        assert lq is not None
         try:
-            item = dataset[index]
-        except AdasrError as error:
-            name = str(error.path) if isinstance(error, FileError) else f"image {index}"
-            yield ImageResult(index, total, name, problem=_reason(error))
-            continue
-        lq, gt = item["lq"], item["gt"]
-        done = ImageResult(index, total, item["name"], item["recipe"], lq=lq, gt=gt)
-        try:
-            sr = restore(network, lq.to(device), precision)
+            sr, how = self.restorer(lq)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            height, width = lq.shape[-2:]
-            yield replace(done, problem=f"out of memory for an LQ of {width}x{height}")
-            continue
-        _check_scale(lq, sr, gt)
-        values, problem = _scored(metrics, sr, gt.to(device))
-        yield replace(done, values=values, problem=problem, sr=sr.cpu())
-        if baseline is not None:
-            enlarged = Bicubic(gt.shape[-1] // lq.shape[-1])(lq[None])[0]
-            values, _ = _scored(metrics, enlarged.to(device), gt.to(device))
-            baseline.scores.append(ImageScore(item["name"], item["recipe"], values))
+            sr, how = None, ""
+        if sr is None:  # outside the except, which keeps the failed tensors alive
+            if len(group) > 1:
+                for loaded in group:
+                    yield from self._group([loaded])
+            else:
+                problem = f"out of memory for an LQ of {_size(lq)}"
+                yield replace(started[0], problem=problem)
+            return
+        if gt is not None:
+            _check_scale(lq, sr, gt)
+            gt = gt.to(sr.device)
+        scores = scored(self.metrics, sr, gt)
+        parts = list(sr.cpu())
+        upscale, device = sr.shape[-1] // lq.shape[-1], sr.device
+        del sr
+        for one, part, (values, problem) in zip(started, parts, scores, strict=True):
+            yield replace(one, values=values, problem=problem, sr=part, how=how)
+        del parts
+        if self.baseline is not None:
+            enlarged = Bicubic(upscale)(lq).to(device)
+            for one, (values, _) in zip(started, scored(self.metrics, enlarged, gt), strict=True):
+                self.baseline.scores.append(ImageScore(one.name, one.recipe, values))
+
+    def _started(self, loaded: Loaded) -> ImageResult:
+        item = loaded.item
+        assert item is not None
+        return ImageResult(
+            loaded.index,
+            self.total,
+            item["name"],
+            item["recipe"],
+            lq=item["lq"],
+            gt=item.get("gt"),
+        )
+
+    def _unread(self, loaded: Loaded) -> ImageResult:
+        error = loaded.error
+        assert error is not None
+        name = str(error.path) if isinstance(error, FileError) else f"image {loaded.index}"
+        return ImageResult(loaded.index, self.total, name, problem=reason_of(error))
 
 
-def _scored(metrics: Mapping[str, Metric], sr: Tensor, gt: Tensor) -> tuple[dict[str, float], str]:
-    """The values, and the problems of the metrics that have none."""
-    values, problem = {}, ""
-    if not sr.isfinite().all():
-        # A mean that left this image out would praise a broken network.
-        return dict.fromkeys(metrics, math.nan), "the network's output is not finite"
-    for label, metric in metrics.items():
-        try:
-            values[label] = metric(sr, gt)
-        except MetricError as error:
-            problem = _joined(problem, _reason(error))
-    return values, problem
+def _stack(images: list[Tensor | None]) -> Tensor | None:
+    held = [image for image in images if image is not None]
+    if not held:
+        return None
+    return held[0][None] if len(held) == 1 else torch.stack(held)
 
 
 def _check_scale(lq: Tensor, sr: Tensor, gt: Tensor) -> None:
@@ -221,13 +235,6 @@ def _empty(model: str, dataset: str, metrics: Mapping[str, Metric], baseline: bo
     )
 
 
-def _autocast(
-    device: torch.device, precision: Precision
-) -> contextlib.AbstractContextManager[object]:
-    # Off for fp32 too: the caller's own autocast must not reach the scores.
-    return torch.autocast(device.type, dtype=_DTYPES.get(precision), enabled=precision in _DTYPES)
-
-
 def _device_of(network: nn.Module) -> torch.device:
     tensor = next(itertools.chain(network.parameters(), network.buffers()), None)
     return tensor.device if tensor is not None else torch.device("cpu")
@@ -235,14 +242,6 @@ def _device_of(network: nn.Module) -> torch.device:
 
 def _place(done: ImageResult) -> str:
     return f"{done.name} ({done.recipe})" if done.recipe else done.name
-
-
-def _reason(error: AdasrError) -> str:
-    return error.problem if isinstance(error, FileError) else str(error).rstrip(".")
-
-
-def _joined(first: str, second: str) -> str:
-    return "; ".join(part for part in (first, second) if part)
 
 
 def _size(image: Tensor) -> str:

@@ -10,26 +10,16 @@ _OFFSET = 16.0
 
 
 def luma(image: Tensor) -> Tensor:
-    """Y of YCbCr (BT.601, studio swing), float32 (1, H, W) in [16/255, 235/255], not rounded.
+    """Y of YCbCr (BT.601, studio swing), float32 (..., 1, H, W) in [16/255, 235/255], not rounded.
 
     A gray image is its own luma, unchanged, as in BasicSR.
 
     Args:
-        image: (3, H, W) RGB or (1, H, W) gray, in [0, 1].
+        image: (..., 3, H, W) RGB or (..., 1, H, W) gray, in [0, 1].
     """
-    if image.shape[0] == 1:
+    if image.shape[-3] == 1:
         return image.float()
     # BasicSR holds RGB and Y as float32; nearly identical images score the same only if we do too.
-    red, green, blue = image.float().double()
+    red, green, blue = image.float().double().unbind(-3)
     y = _WEIGHTS[0] * red + _WEIGHTS[1] * green + _WEIGHTS[2] * blue + _OFFSET
-    return (y / 255).float().unsqueeze(0)
-
-
-def score_channels(image: Tensor, y_only: bool) -> Tensor:
-    """The channels that a score is taken on, float64 in [0, 255], (C, H, W).
-
-    Args:
-        image: (3, H, W) RGB or (1, H, W) gray, in [0, 1].
-        y_only: whether only the luma counts.
-    """
-    return (luma(image) * 255).double() if y_only else image.double() * 255
+    return (y / 255).float().unsqueeze(-3)

@@ -9,6 +9,8 @@ from ..registry import METRIC_REGISTRY
 from .lpips_network import Trunk, load_lpips
 from .metric import Metric, MetricError
 
+_PIXELS = 2**21  # of a batch
+
 
 @METRIC_REGISTRY.register("lpips")
 class LPIPS(Metric):
@@ -35,13 +37,21 @@ class LPIPS(Metric):
         super().__init__(crop_border, quantize)
         self._lpips = load_lpips(net, weights)
 
-    @torch.no_grad()
     def score(self, sr: Tensor, gt: Tensor) -> float:
         """LPIPS of two (C, H, W) images in [0, 1], on their device."""
+        return self.scores(sr[None], gt[None])[0]
+
+    @torch.no_grad()
+    def scores(self, sr: Tensor, gt: Tensor) -> list[float]:
+        """LPIPS of each pair of two batches (N, C, H, W), as many at a time as a device likes."""
+        at_once = max(1, _PIXELS // (sr.shape[-2] * sr.shape[-1]))
+        found = []
         try:
-            return self.distance(sr[None], gt[None]).item()
+            for one, two in zip(sr.split(at_once), gt.split(at_once), strict=True):
+                found += self.distance(self.displayed(one), self.displayed(two)).tolist()
         except ValueError as error:
             raise MetricError(f"{error}.") from None
+        return found
 
     def distance(self, sr: Tensor, gt: Tensor) -> Tensor:
         """The distance of each pair of a batch (N, 3, H, W) in [0, 1], (N,); differentiable.

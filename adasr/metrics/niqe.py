@@ -35,6 +35,7 @@ class NIQE(Metric):
 
     name = "niqe"
     higher_is_better = False
+    needs_gt = False
 
     def __init__(
         self, crop_border: int = 0, convert_to: Literal["y", "gray"] = "y", quantize: bool = True
@@ -44,16 +45,12 @@ class NIQE(Metric):
             raise OptionError(f"expected 'y' or 'gray', got {convert_to!r}.", ("convert_to",))
         self.convert_to, (self._niqe, self._version) = convert_to, _load_niqe()
 
-    def __call__(self, sr: Tensor, gt: Tensor | None = None) -> float:
-        """The score of ``sr``; ``gt`` is not needed.
+    def score(self, sr: Tensor, gt: Tensor) -> float:
+        """NIQE of a (C, H, W) image in [0, 1].
 
         Raises:
             MetricError: the image is too small, or flat.
         """
-        return super().__call__(sr, sr if gt is None else gt)
-
-    def score(self, sr: Tensor, gt: Tensor) -> float:
-        """NIQE of a (C, H, W) image in [0, 1]."""
         if not sr.isfinite().all():
             return math.nan
         height, width = sr.shape[-2:]

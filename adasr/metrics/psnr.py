@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ..registry import METRIC_REGISTRY
 from ..version import __version__
-from .colour import score_channels
-from .metric import Metric
+from .loops import squared_error
+from .metric import PixelMetric
+from .pixels import band_sums, block_sums
 
 
 def psnr(sr: Tensor, gt: Tensor, data_range: float = 255.0) -> float:
@@ -20,12 +21,15 @@ def psnr(sr: Tensor, gt: Tensor, data_range: float = 255.0) -> float:
         gt: the same shape.
         data_range: the largest difference there can be.
     """
-    mse = (sr - gt).square().mean().item()
+    return _decibels((sr - gt).square().mean().item(), data_range)
+
+
+def _decibels(mse: float, data_range: float = 255.0) -> float:
     return math.inf if mse == 0 else 10 * math.log10(data_range**2 / mse)
 
 
 @METRIC_REGISTRY.register("psnr")
-class PSNR(Metric):
+class PSNR(PixelMetric):
     """Peak signal-to-noise ratio in dB, equal to BasicSR's ``calculate_psnr``.
 
     Identical images score ``inf``; a mean over images is the plain arithmetic one, so a single
@@ -40,18 +44,15 @@ class PSNR(Metric):
     name = "psnr"
     unit = "dB"
 
-    def __init__(
-        self, crop_border: int = 0, test_y_channel: bool = False, quantize: bool = True
-    ) -> None:
-        super().__init__(crop_border, quantize)
-        self.test_y_channel = test_y_channel
-
-    def score(self, sr: Tensor, gt: Tensor) -> float:
-        """PSNR of two (C, H, W) images in [0, 1]."""
-        y_only = self.test_y_channel
-        return psnr(score_channels(sr, y_only), score_channels(gt, y_only))
+    def scores(self, sr: Tensor, gt: Tensor) -> list[float]:
+        """PSNR of each pair of two checked and cropped batches (N, C, H, W)."""
+        how = (self.test_y_channel, self.quantize, 0)
+        if sr.device.type == "cpu":
+            sums = block_sums(sr, gt, *how, squared_error)
+        else:
+            sums = band_sums(sr, gt, *how, lambda a, b: (a - b).square_().sum(dim=(1, 2, 3)))
+        return [_decibels(found / self.values_of(sr)) for found in sums]
 
     def protocol(self) -> dict[str, str | int | bool]:
         """Colour, border, rounding and implementation."""
-        colour = "Y of BT.601 YCbCr" if self.test_y_channel else "RGB"
-        return super().protocol() | {"colour": colour, "implementation": f"adasr {__version__}"}
+        return super().protocol() | {"implementation": f"adasr {__version__}"}

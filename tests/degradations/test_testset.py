@@ -169,7 +169,7 @@ def test_the_manifest_tells_recipe_versions_and_checksums(folder, tmp_path):
     assert report.manifest == tmp_path / "lr" / MANIFEST
     manifest = json.loads(report.manifest.read_text(encoding="utf-8"))
     assert (manifest["recipe"], manifest["scale"]) == ("noise20", 4)
-    assert set(manifest["versions"]) == {"adasr", "numpy", "opencv", "pillow"}
+    assert set(manifest["versions"]) == {"adasr", "numpy", "opencv", "pillow", "recipe"}
     pixels = _read(tmp_path / "lr/one.png")
     assert manifest["images"]["one.png"]["sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()
     assert str(tmp_path) not in report.manifest.read_text(encoding="utf-8")

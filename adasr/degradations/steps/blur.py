@@ -12,6 +12,7 @@ from ...errors import OptionError
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
 from ..correlate import trimmed
+from ..families import GAUSSIAN_BLUR
 from ..kernels import FAMILIES, FAMILY_PROB, KernelMix, Names, Pair, Weights, gaussian_kernels
 from ..operators import Filter
 from ..recording import listening, note
@@ -67,6 +68,11 @@ class Blur(Step):
         if kernel.min() < 0:
             sample.add(Clamp())
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those of the kernels that can be drawn."""
+        return self.kernels.families
+
 
 class GaussianStep(Step):
     """What steps with a Gaussian share: its options and how it is drawn."""
@@ -83,6 +89,11 @@ class GaussianStep(Step):
         self.blur_sigma = check_range("blur_sigma", blur_sigma, 1e-3, 100)
         self.anisotropic, self.uniform_in = anisotropic, check_uniform_in(uniform_in)
         self.kernel_size = check_odd_range("kernel_size", kernel_size)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """A Gaussian."""
+        return (GAUSSIAN_BLUR,)
 
     def draw_gaussian(self, sample: Sample) -> tuple[int, float, float, float]:
         """Side of the kernel, both standard deviations and the angle of the first, in radians."""

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
+from ..families import CAMERA_NOISE, POISSON_NOISE
 from ..kernels import Pair
 from ..recording import note
 from .pointwise import Pointwise
@@ -45,6 +46,11 @@ class CameraNoise(Step):
         shot, read = math.exp(log_shot), math.exp(log_read)
         note("CameraNoise", shot=f"{shot:.2g}", read=f"{read:.2g}")
         sample.add(SensorNoise(shot, read, sample.generator))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Shot noise is part of it."""
+        return CAMERA_NOISE, POISSON_NOISE
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
+from ..families import DEFOCUS
 from ..kernels import Pair
 from ..recording import note
 from .blur import add_filter
@@ -36,6 +37,11 @@ class DefocusBlur(Step):
         radius = sample.uniform(*self.radius_range)
         note("DefocusBlur", radius=f"{radius:.2f} px")
         add_filter(sample, disc_kernel(radius))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Defocus."""
+        return (DEFOCUS,)
 
 
 def disc_kernel(radius: float) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...errors import OptionError
 from ...registry import STEP_REGISTRY
+from ..families import GAUSSIAN_BLUR, NEAREST
 from ..kernels import Pair
 from ..recording import note
 from .blur import GaussianStep, add_filter, told_gaussian
@@ -55,6 +56,11 @@ class DirectDownscale(GaussianStep):
         add_filter(sample, shifted_gaussian(side, sigma_x, sigma_y, theta, offset))
         height, width = (max(1, length // factor) for length in sample.size)
         sample.add(resizing(sample.size, (height, width), "nearest"), (height, width))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Blur and sampling."""
+        return GAUSSIAN_BLUR, NEAREST
 
 
 def shifted_gaussian(

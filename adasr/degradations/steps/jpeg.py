@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...registry import STEP_REGISTRY
+from .. import families
 from ..checks import check_range
 from ..kernels import Pair
 from ..operators import Jpeg
@@ -44,6 +45,11 @@ class JPEG(Step):
         height, width = sample.size
         codec = Jpeg(float(quality), sample.jpeg_method, (height + top, width + left))
         sample.add(ShiftedJpeg(codec, top, left) if top or left else codec)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """JPEG."""
+        return (families.JPEG,)
 
 
 @dataclass(frozen=True)

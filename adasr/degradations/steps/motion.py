@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
+from ..families import MOTION_BLUR
 from ..kernels import Pair
 from ..recording import note
 from .blur import add_filter
@@ -50,6 +51,11 @@ class MotionBlur(Step):
         told = f"{length:.1f} px at {math.degrees(start):.0f}°"
         note("MotionBlur", length=told, bend=bend)
         add_filter(sample, motion_kernel(length, start + walk.cumsum(0)))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Motion."""
+        return (MOTION_BLUR,)
 
 
 def motion_kernel(length: float, directions: Tensor) -> Tensor:

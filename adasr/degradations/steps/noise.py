@@ -11,6 +11,7 @@ from ...errors import OptionError
 from ...registry import STEP_REGISTRY
 from .. import operators
 from ..checks import check_probability, check_range
+from ..families import GAUSSIAN_NOISE, POISSON_NOISE
 from ..kernels import Pair
 from ..recording import note
 from .pointwise import Pointwise
@@ -67,6 +68,11 @@ class GaussianNoise(Step):
         note("GaussianNoise", sigma=sigma, kind="correlated")
         sample.add(CorrelatedNoise(root.float(), sample.generator))
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Normal noise, if there is any."""
+        return (GAUSSIAN_NOISE,) if self.noise_range[1] > 0 else ()
+
 
 @dataclass(frozen=True)
 class CorrelatedNoise(Pointwise):
@@ -107,3 +113,8 @@ class PoissonNoise(Step):
         gray = sample.chance(self.gray_noise_prob)
         note("PoissonNoise", scale=scale, kind="gray" if gray else "colour")
         sample.add(operators.PoissonNoise(scale, gray, sample.generator))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Shot noise, if there is any."""
+        return (POISSON_NOISE,) if self.poisson_scale_range[1] > 0 else ()

@@ -9,6 +9,7 @@ from ...errors import OptionError, did_you_mean
 from ...registry import STEP_REGISTRY
 from .. import operators
 from ..checks import check_range
+from ..families import RESIZES
 from ..kernels import Pair
 from ..operators import Size
 from ..recording import note
@@ -71,6 +72,11 @@ class Resize(Step):
         )
         add_resize(sample, (height, width), self.modes, "Resize")
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those of its interpolations."""
+        return resize_families(self.modes)
+
 
 @STEP_REGISTRY.register()
 class ResizeToLQ(Step):
@@ -88,6 +94,11 @@ class ResizeToLQ(Step):
     def draw(self, sample: Sample) -> None:
         """Resize with a drawn interpolation."""
         add_resize(sample, sample.lq_size, self.modes, "ResizeToLQ")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those of its interpolations."""
+        return resize_families(self.modes)
 
 
 def add_resize(sample: Sample, size: Size, modes: Sequence[str], name: str) -> None:
@@ -110,6 +121,11 @@ def resizing(size: Size, target: Size, mode: str) -> operators.Resize:
         return operators.resized_to(size, target, mode)
     axis = _OWN[mode]
     return operators.Resize(axis(size[0], target[0], mode), axis(size[1], target[1], mode))
+
+
+def resize_families(modes: Sequence[str]) -> tuple[str, ...]:
+    """The families of interpolations."""
+    return tuple(RESIZES[mode] for mode in modes)
 
 
 def check_modes(key: str, modes: tuple[str, ...]) -> tuple[str, ...]:

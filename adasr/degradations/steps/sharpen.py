@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
+from ..families import SHARPENING
 from ..kernels import Pair
 from ..operators import Size
 from ..recording import note
@@ -35,6 +36,11 @@ class USM(Step):
         strength = sample.uniform(*self.strength_range)
         note("USM", strength=strength)
         sample.add(Sharpen(strength, sample.size))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Sharpening."""
+        return (SHARPENING,)
 
 
 @dataclass(frozen=True)

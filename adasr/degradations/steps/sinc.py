@@ -8,6 +8,7 @@ import torch
 
 from ...registry import STEP_REGISTRY
 from ..checks import check_range
+from ..families import SINC
 from ..kernels import Pair, sinc_kernels
 from ..recording import note
 from .blur import add_filter, check_odd_range
@@ -42,3 +43,8 @@ class Sinc(Step):
         omega = torch.tensor([cutoff], dtype=torch.float64)
         add_filter(sample, sinc_kernels(side, torch.tensor([side]), omega))
         sample.add(Clamp())
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Ringing."""
+        return (SINC,)

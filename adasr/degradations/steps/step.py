@@ -13,6 +13,7 @@ from torch import Generator
 from ...errors import OptionError
 from ...registry import STEP_REGISTRY
 from ..checks import check_probability
+from ..families import union
 from ..jpeg import JpegMethod
 from ..operators import Operator, Size
 from ..sampling import choice
@@ -93,6 +94,18 @@ class Step:
     def draw(self, sample: Sample) -> None:
         """Draw the parameters and add operators; the image stays in [0, 1]."""
         raise NotImplementedError
+
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """What it may do to an image, out of ``families.FAMILIES``; None where it does not say."""
+        return None
+
+
+def families_of(steps: Sequence[Step]) -> tuple[str, ...] | None:
+    """The families of all steps that are ever done; None where one of them does not say."""
+    found = [step.families for step in steps if step.prob > 0]
+    known = [families for families in found if families is not None]
+    return union(*known) if len(known) == len(found) else None
 
 
 def build_steps(steps: Sequence[Any]) -> list[Step]:

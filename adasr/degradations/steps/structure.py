@@ -9,7 +9,7 @@ import torch
 from ...errors import OptionError
 from ...registry import STEP_REGISTRY
 from ..checks import check_weights
-from .step import Sample, Step, build_steps
+from .step import Sample, Step, build_steps, families_of
 
 
 @STEP_REGISTRY.register()
@@ -29,6 +29,11 @@ class Sequence(Step):
         """Each step after the one before."""
         for step in self.steps:
             step(sample)
+
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """Those of its steps."""
+        return families_of(self.steps)
 
 
 @STEP_REGISTRY.register()
@@ -56,6 +61,12 @@ class OneOf(Step):
     def draw(self, sample: Sample) -> None:
         """The drawn step."""
         self.steps[sample.pick(self.weights)](sample)
+
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """Those of the steps that can be drawn."""
+        pairs = zip(self.steps, self.weights, strict=True)
+        return families_of([step for step, weight in pairs if weight > 0])
 
 
 @STEP_REGISTRY.register()
@@ -90,3 +101,8 @@ class Shuffle(Step):
             order[place] = step
         for i in order:
             self.steps[i](sample)
+
+    @property
+    def families(self) -> tuple[str, ...] | None:
+        """Those of its steps."""
+        return families_of(self.steps)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
-import PIL
 
 from ... import pixels
-from ...errors import AdasrError, DatasetError, ImageReadError, OptionError
-from ...files import write_text
-from ...version import __version__
+from ...errors import AdasrError, ImageReadError, OptionError
 from ..checks import check_scale
 from .apply import degrade, modcrop
 from .groups import find_recipe
-
-# Hidden, so that loaders which take every file of a folder for an image (BasicSR) pass it by.
-MANIFEST = ".manifest.json"
+from .manifest import MANIFEST, checksum, entry, read_manifest, write_manifest
 
 
 @dataclass
@@ -82,30 +74,12 @@ def write_testset(
             write(target / place, lq)
             if hr_target is not None:
                 write(hr_target / place, gt)
-            entries[place] = {
-                "source": file.name,
-                "height": lq.shape[0],
-                "width": lq.shape[1],
-                "sha256": hashlib.sha256(lq.tobytes()).hexdigest(),
-                "gt_sha256": hashlib.sha256(gt.tobytes()).hexdigest(),
-            }
+            entries[place] = entry(file.name, lq, gt)
             report.written.append(target / place)
         if on_done is not None:
             on_done(file)
     report.manifest = target / MANIFEST
-    manifest = {
-        "recipe": recipe,
-        "scale": scale,
-        "versions": {
-            "adasr": __version__,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "pillow": PIL.__version__,
-        },
-        "checksum": "SHA-256 of the (height, width, RGB) uint8 pixels",
-        "images": entries,
-    }
-    write_text(report.manifest, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_manifest(report.manifest, recipe, scale, entries)
     return report
 
 
@@ -118,20 +92,14 @@ def verify_testset(folder: Path, read: Callable[[Path], np.ndarray]) -> dict[str
     Raises:
         DatasetError: no manifest, or one that cannot be read.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        images = {name: entry["sha256"] for name, entry in manifest["images"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(
-            folder / MANIFEST, f"is no manifest of a test set ({error})", "Write the set again."
-        ) from None
+    images = read_manifest(folder / MANIFEST)["images"]
     problems = {}
-    for name, checksum in images.items():
+    for name, expected in images.items():
         try:
-            found = np.ascontiguousarray(read(folder / name))
+            found = read(folder / name)
         except AdasrError as error:
             problems[name] = str(error)
         else:
-            if hashlib.sha256(found.tobytes()).hexdigest() != checksum:
+            if checksum(found) != expected["sha256"]:
                 problems[name] = "the pixels are not those of the manifest"
     return problems

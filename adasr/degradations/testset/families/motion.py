@@ -41,7 +41,11 @@ class Motion:
         return filter_exactly(image, whole_weights(motion_kernel(self.length, directions)))
 
 
-for _length, _severity in ((7, "milder than ImageNet-C"), (15, "ImageNet-C's radius"), (25, "Levin et al., CVPR 2009")):
+for _length, _severity in (
+    (7, "milder than ImageNet-C"),
+    (15, "ImageNet-C's radius"),
+    (25, "Levin et al., CVPR 2009"),
+):
     add(
         f"motion{_length}",
         Recipe(

@@ -1,4 +1,4 @@
-"""Shot noise, as in ImageNet-C (Hendrycks and Dietterich, ICLR 2019): photons counted in each pixel.
+"""Shot noise: counted photons, as in ImageNet-C (Hendrycks and Dietterich, ICLR 2019).
 
 White has ``peak`` photons: 60, 25 and 12 are severities 1 to 3. Counts are drawn by inverting the
 distribution in whole numbers, from tables of decimal arithmetic, which is the same everywhere.

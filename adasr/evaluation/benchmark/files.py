@@ -1,0 +1,30 @@
+"""The files of a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import FileError
+from ...files import remove_leftovers, write_text
+from ..results import Results
+from ..tables import csv_table
+
+RESULTS, SCORES = "results.json", "scores.csv"
+
+
+def write_files(results: Results, folder: Path) -> list[Path]:
+    """Write ``results.json`` and ``scores.csv``.
+
+    Raises:
+        FileError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        remove_leftovers(folder)
+        results.write(folder / RESULTS)
+        write_text(folder / SCORES, csv_table(results.evaluations))
+    except OSError as error:
+        hint = "The scores are kept: make room and give the same command again."
+        raise FileError(
+            error.filename or folder, f"cannot be written ({error.strerror})", hint
+        ) from None
+    return [folder / RESULTS, folder / SCORES]

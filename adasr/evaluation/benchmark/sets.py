@@ -1,0 +1,238 @@
+"""The images of a benchmark: degraded folders, pairs of folders, folders of real images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...data.degraded_folder import DegradedFolder
+from ...data.images import list_images, read_rgb, to_tensor
+from ...data.listing import relative_names
+from ...data.paired_folder import PairedFolder
+from ...degradations.testset import degrade
+from ...errors import AdasrError, DatasetError, FileError, ImageReadError, OptionError
+from ...pixels import to_eight_bit
+from ..results import DatasetInfo
+from ..validate import ImagePairs
+from .journal import key_of
+
+# Folders that say what is in them, not which set it is.
+_ROLES = ("hr", "gt", "lr", "lq", "image", "images", "test", "val", "valid", "original")
+
+
+@dataclass(frozen=True)
+class TestData:
+    """One test set.
+
+    Attributes:
+        info: what goes into the results.
+        items: the images; those without ground truth have no "gt".
+        places: name and recipe of each item.
+        keys: of each item: differs where its pixels do; "" where they cannot be read.
+        problems: name to problem of images that are in no item.
+    """
+
+    __test__ = False  # no test class, whatever its name says
+
+    info: DatasetInfo
+    items: ImagePairs
+    places: Sequence[tuple[str, str]]
+    keys: Sequence[str]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The folders of a benchmark.
+
+    Attributes:
+        data: of GT images, which are degraded.
+        pairs: of LQ images and their GT images.
+        real: of images without ground truth.
+    """
+
+    data: Sequence[Path] = ()
+    pairs: Sequence[tuple[Path, Path]] = ()
+    real: Sequence[Path] = ()
+
+    def names(self) -> list[str]:
+        """What to call each set: its folder's name, with its parents' where that is needed."""
+        roots = [*self.data, *(gt for _, gt in self.pairs), *self.real]
+        return _set_names([root.expanduser().resolve() for root in roots])
+
+    def check(self) -> None:
+        """See to it that there is something to score on, and nothing twice.
+
+        Raises:
+            OptionError: it is not so.
+        """
+        if not (self.data or self.pairs or self.real):
+            raise OptionError(
+                "names no images.",
+                ("--data",),
+                "Give folders of GT images (--data), of pairs (--pairs LQ GT) or of real images "
+                "without ground truth (--real).",
+            )
+        for option, roots in (("--data", self.data), ("--real", self.real)):
+            seen: set[Path] = set()
+            for root in roots:
+                place = root.expanduser().resolve()
+                if place in seen:
+                    raise OptionError(f"names {root} twice.", (option,), "Name it once.")
+                seen.add(place)
+
+
+def degraded(root: Path, name: str, recipes: Sequence[str], scale: int, workers: int) -> TestData:
+    """A folder of GT images under test recipes.
+
+    Raises:
+        DatasetError: the folder is missing or empty.
+    """
+    folder = DegradedFolder(str(root), list(recipes), scale, degrade)
+    read = _read_all(folder.files, folder.names, workers)
+    good = [i for i, one in enumerate(folder.names) if one in read.images]
+    total = len(folder.files)
+    index = [r * total + i for r in range(len(recipes)) for i in good]
+    places = [(folder.names[i % total], recipes[i // total]) for i in index]
+    keys = [
+        key_of(gt=read.images[image]["sha256"], recipe=recipe, scale=scale, name=image)
+        for image, recipe in places
+    ]
+    info = DatasetInfo(name, str(root), read.images)
+    return TestData(info, Subset(folder, index), places, keys, read.problems)
+
+
+def paired(lq: Path, gt: Path, name: str, scale: int, workers: int) -> TestData:
+    """Pairs of images as they lie in two folders.
+
+    Raises:
+        DatasetError: a folder is missing or empty, or files have no partner.
+    """
+    folder = PairedFolder(str(gt), str(lq), scale)
+    of_gt = _read_all(folder.files, folder.names, workers)
+    of_lq = _read_all(folder.files_lq, folder.names, workers)
+    images = {
+        one: {**of_gt.images[one], "lq_sha256": of_lq.images[one]["sha256"]}
+        for one in of_gt.images
+        if one in of_lq.images
+    }
+    index = [i for i, one in enumerate(folder.names) if one in images]
+    places = [(folder.names[i], "") for i in index]
+    keys = [
+        key_of(gt=images[one]["sha256"], lq=images[one]["lq_sha256"], scale=scale)
+        for one, _ in places
+    ]
+    problems = {**of_lq.problems, **of_gt.problems}
+    return TestData(
+        DatasetInfo(name, f"{gt} ({lq})", images), Subset(folder, index), places, keys, problems
+    )
+
+
+def real(root: Path, name: str, workers: int) -> TestData:
+    """A folder of images without ground truth.
+
+    Raises:
+        DatasetError: the folder is missing or empty.
+    """
+    files = list_images(root.expanduser())
+    names = relative_names(files, root.expanduser())
+    read = _read_all(files, names, workers)
+    pairs = [(file, one) for file, one in zip(files, names, strict=True) if one in read.images]
+    items = PlainImages([file for file, _ in pairs], [one for _, one in pairs])
+    places = [(one, "") for _, one in pairs]
+    keys = [key_of(real=read.images[one]["sha256"]) for one, _ in places]
+    info = DatasetInfo(name, str(root), read.images, paired=False)
+    return TestData(info, items, places, keys, read.problems)
+
+
+class Subset:
+    """Some of a test set's items.
+
+    Args:
+        items: all of them.
+        index: which.
+    """
+
+    def __init__(self, items: ImagePairs, index: Sequence[int]) -> None:
+        self.items, self.index = items, list(index)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.items[self.index[index]]
+
+
+class PlainImages:
+    """Images without ground truth, as 8-bit RGB: gray is repeated, alpha dropped."""
+
+    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
+        self.files, self.names = list(files), list(names)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        lq: Tensor = to_tensor(to_eight_bit(read_rgb(self.files[index])))
+        path = str(self.files[index])
+        return {"lq": lq, "name": self.names[index], "recipe": "", "path": path}
+
+
+@dataclass(frozen=True)
+class _ReadImages:
+    images: dict[str, dict[str, Any]]
+    problems: dict[str, str]
+
+
+def _read_all(files: Sequence[Path], names: Sequence[str], workers: int) -> _ReadImages:
+    """Size and checksum of every image, and what is wrong with the others."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        described = list(pool.map(_describe, files))
+    images = {n: d for n, d in zip(names, described, strict=True) if isinstance(d, dict)}
+    problems = {n: d for n, d in zip(names, described, strict=True) if isinstance(d, str)}
+    if not images:
+        first = next(iter(problems.values()))
+        raise DatasetError(Path(files[0]).parent, f"holds no usable image ({first})", "")
+    return _ReadImages(images, problems)
+
+
+def _describe(file: Path) -> dict[str, Any] | str:
+    try:
+        image = np.ascontiguousarray(read_rgb(file))
+    except AdasrError as error:
+        problem = error.problem if isinstance(error, FileError) else str(error)
+        where = "" if isinstance(error, ImageReadError) else f"{file}: "
+        return f"{where}{problem}"
+    height, width = image.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "sha256": hashlib.sha256(image.tobytes()).hexdigest(),
+    }
+
+
+def _set_names(roots: Sequence[Path]) -> list[str]:
+    """The shortest ends of paths that tell them apart."""
+    depths = [1] * len(roots)
+    for i, root in enumerate(roots):
+        while root.parts[-depths[i] :][0].lower() in _ROLES and depths[i] < len(root.parts) - 1:
+            depths[i] += 1
+    while True:
+        names = ["/".join(root.parts[-depth:]) for root, depth in zip(roots, depths, strict=True)]
+        doubled = [
+            i
+            for i, name in enumerate(names)
+            if names.count(name) > 1 and depths[i] < len(roots[i].parts) - 1
+        ]
+        if not doubled:
+            break
+        for i in doubled:
+            depths[i] += 1
+    return [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
