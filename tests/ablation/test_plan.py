@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from adasr.ablation.plan import read_ablation
-from adasr.archs import srresnet
 from adasr.errors import OptionError
 from adasr.options import load_options
-from adasr.registry import ARCH_REGISTRY
 from adasr.training.build import align, make_degradation, pairs_of, regularize
 from adasr.weights import build_network
 
@@ -106,14 +104,3 @@ def test_the_shipped_rivals_are_the_same_in_small_and_large() -> None:
             if run.options.datasets.train
         }
         assert len(sizes) == 1
-
-
-@pytest.mark.parametrize("arch", [n for n in ARCH_REGISTRY.names() if n != "Bicubic"])
-def test_any_network_can_be_aligned(ablation: Write, arch: str) -> None:
-    """The rival that needs a feature finds one in every network that names its sites."""
-    path = ablation(
-        base=None,
-        variants={"aligned": {"train.align_opt": {"type": "FeatureAlignment"}}},
-    )
-    assert path
-    assert srresnet and arch
