@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from ..errors import OptionError, TrainingError, did_you_mean
 from .build_check import check_build
+from .compare import check_comparison, compare
 from .plan import Ablation, Run, of_variant, read_ablation
 from .progress import RunProgress
-from .state import Standing, State, standing
+from .state import Standing, State, is_done, standing
 from .train import Outcome, train_all
 
 Tell = Callable[[str], None]
@@ -27,9 +30,10 @@ def ablate(
     only: Sequence[str] = (),
     fresh: bool = False,
     dry_run: bool = False,
+    report: bool = False,
     tell: Tell = print,
 ) -> int:
-    """Train every run of an ablation that is not done; the exit code.
+    """Train every run of an ablation that is not done and compare all that are; the exit code.
 
     Args:
         path: the ablation's YAML.
@@ -40,6 +44,7 @@ def ablate(
         only: names of variants or runs, with ``*`` and ``?``; by default all.
         fresh: train runs anew whose options have changed; their old folders are renamed.
         dry_run: only tell the plan.
+        report: train nothing, compare what is done.
         tell: takes lines for a person.
 
     Raises:
@@ -48,16 +53,33 @@ def ablate(
     """
     ablation = read_ablation(path, overrides, base, name)
     runs = chosen(ablation, only)
-    if not dry_run:
+    if not (dry_run or report):
         check_all(runs)
+    if not dry_run:
+        check_comparison(ablation, tell)
     standings = {run.name: standing(run) for run in runs}
     _tell_plan(ablation, runs, standings, tell)
     if dry_run:
         return 0
-    _deal_with_changes(runs, standings, fresh)
-    with RunProgress(runs) as progress:
-        outcome = train_all(runs, jobs, progress.tell if progress.live else tell, progress)
-    return _end(ablation, runs, outcome, tell)
+    outcome = Outcome()
+    if not report:
+        _deal_with_changes(runs, standings, fresh)
+        with RunProgress(runs) as progress:
+            outcome = train_all(runs, jobs, progress.tell if progress.live else tell, progress)
+        _tell_end(runs, outcome, tell)
+        if outcome.stopped_by is not None:
+            return 128 + outcome.stopped_by
+    return max(1 if outcome.failed else 0, _compare(ablation, tell))
+
+
+def _compare(ablation: Ablation, tell: Tell) -> int:
+    if ablation.benchmark is None:
+        return 0
+    if not any(map(is_done, ablation.runs)):
+        tell("no run is done, there is nothing to compare.")
+        return 1
+    console = Console(highlight=False, soft_wrap=True)
+    return compare(ablation, ablation.benchmark, tell, console)
 
 
 def chosen(ablation: Ablation, only: Sequence[str]) -> list[Run]:
@@ -73,7 +95,8 @@ def chosen(ablation: Ablation, only: Sequence[str]) -> list[Run]:
         fits = [
             run
             for run in ablation.runs
-            if fnmatch.fnmatchcase(run.name, pattern) or fnmatch.fnmatchcase(run.variant.name, pattern)
+            if fnmatch.fnmatchcase(run.name, pattern)
+            or fnmatch.fnmatchcase(run.variant.name, pattern)
         ]
         if not fits:
             names = [variant.name for variant in ablation.variants]
@@ -121,9 +144,7 @@ def _tell_plan(
     )
 
 
-def _deal_with_changes(
-    runs: Sequence[Run], standings: Mapping[str, Standing], fresh: bool
-) -> None:
+def _deal_with_changes(runs: Sequence[Run], standings: Mapping[str, Standing], fresh: bool) -> None:
     changed = [run for run in runs if standings[run.name].state is State.CHANGED]
     if changed and not fresh:
         raise TrainingError(
@@ -144,16 +165,13 @@ def set_aside(run: Run) -> None:
     run.folder.rename(target)
 
 
-def _end(ablation: Ablation, runs: Sequence[Run], outcome: Outcome, tell: Tell) -> int:
-    left = len(runs) - len(outcome.done) - len(outcome.failed)
+def _tell_end(runs: Sequence[Run], outcome: Outcome, tell: Tell) -> None:
     if outcome.stopped_by is not None:
         tell(
             f"stopped: {len(outcome.done)} of {len(runs)} runs are done, the others are saved. "
             "The same command goes on."
         )
-        return 128 + outcome.stopped_by
+        return
     for name, problem in outcome.failed.items():
         tell(f"{name}: {problem}")
     tell(f"{len(outcome.done)} of {len(runs)} runs are done, {len(outcome.failed)} failed.")
-    assert left == 0
-    return 1 if outcome.failed else 0

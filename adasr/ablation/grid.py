@@ -81,9 +81,7 @@ def expand(
     return found
 
 
-def changes_of(
-    mapping: Mapping[str, Any], place: Key, where: Where
-) -> Iterator[Change]:
+def changes_of(mapping: Mapping[str, Any], place: Key, where: Where) -> Iterator[Change]:
     """The single changes in a mapping of dotted or nested option keys.
 
     A mapping is gone into and merged with what the base has there; one with a ``type`` replaces it
@@ -151,8 +149,7 @@ def _axis(
         _check_key(option, place)
         named = values.items() if isinstance(values, Mapping) else _named(values, short, place)
         return [
-            _Point(name, label, (_change(option, value, where(place)),))
-            for label, value in named
+            _Point(name, label, (_change(option, value, where(place)),)) for label, value in named
         ]
     points = []
     if not isinstance(values, Mapping):

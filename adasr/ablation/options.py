@@ -21,13 +21,15 @@ class BenchmarkOptions(Section):
 
     data: Annotated[list[FilePath], Field(min_length=1)]
     """Folders of GT images."""
-    recipes: Annotated[list[str], Field(min_length=1)] = ["all"]
+    recipes: list[str] = Field(default=["all"], min_length=1)
     """Test degradations, or groups of them such as standard, heldout and all."""
-    metrics: Annotated[list[str], Field(min_length=1)] = ["psnr", "ssim", "lpips"]
+    metrics: list[str] = Field(default=["psnr", "ssim", "lpips"], min_length=1)
     """Metrics; one that cannot be had here is left out and named."""
     weights: Literal["last", "best"] = "last"
     """Of which iteration: the last, or the best of the validations while training, which is fair
     only if those do not see the images of this comparison."""
+    pictures: Annotated[int, Field(ge=0)] = 12
+    """How many images the report shows."""
 
 
 class AblationOptions(Section):
@@ -37,14 +39,14 @@ class AblationOptions(Section):
     """The ablation's name, also that of its folder."""
     base: FilePath | Changes
     """The option YAML that every run starts from (relative to this file), or the options."""
-    set: Changes = {}
+    set: Changes = Field(default={})
     """What all runs change in it."""
-    variants: dict[str, Changes | None] = {}
+    variants: dict[str, Changes | None] = Field(default={})
     """Configurations by name: what each changes."""
-    grid: dict[str, list[Any] | dict[str, Any]] = {}
+    grid: dict[str, list[Any] | dict[str, Any]] = Field(default={})
     """Axes, all combined with each other: option key -> values, option key -> {name: value}, or
     any name -> {name: changes}."""
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    seeds: list[Seed] = Field(default=[0], min_length=1)
     """Every configuration is trained once with each."""
     benchmark: BenchmarkOptions | None = None
     """What the trained networks are compared on; without it they are only trained."""

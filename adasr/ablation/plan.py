@@ -113,9 +113,7 @@ def read_ablation(
     name = wanted.name if name is None else name
     check_folder_name(name, ("--name",))
     runs = [
-        _run(name, variant, seed, *start, source)
-        for variant in variants
-        for seed in wanted.seeds
+        _run(name, variant, seed, *start, source) for variant in variants for seed in wanted.seeds
     ]
     _check_scales(runs, source)
     _check_differ(runs, source)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AdasrError
+from ..evaluation.benchmark.about import device_name
 from ..files import write_text
+from ..inference.device import choose_device
 from ..options import Options, dump_options, load_options
 from ..options.yaml_text import parse
 from ..training.checkpoint import saved_states
@@ -57,17 +59,23 @@ def standing(run: Run) -> Standing:
     return Standing(State.DONE if done else State.BEGUN, iteration)
 
 
-def is_done(run: Run) -> bool:
-    """Whether its training came to the end and its weights are there."""
+def finished(run: Run) -> dict[str, Any]:
+    """What was written down at the end of a run; empty where it did not come to its end."""
     try:
         record = json.loads((run.folder / FINISHED).read_text(encoding="utf-8"))
-        return (run.folder / record["weights"]).is_file()
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
-def mark_done(run: Run) -> None:
-    """Write down that the training of ``run`` came to its end."""
+def is_done(run: Run) -> bool:
+    """Whether its training came to the end and its weights are there."""
+    weights = finished(run).get("weights")
+    return isinstance(weights, str) and (run.folder / weights).is_file()
+
+
+def mark_done(run: Run, jobs: int = 1) -> None:
+    """Write down that the training of ``run``, one of ``jobs`` at once, came to its end."""
     last = run.options.train.total_iter
     record = {
         "variant": run.variant.name,
@@ -76,8 +84,14 @@ def mark_done(run: Run) -> None:
         "weights": f"models/net_g_{last}.safetensors",
         "training_seconds": training_seconds(run.folder),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": _place(jobs),
     }
     write_text(run.folder / FINISHED, json.dumps(record, indent=1) + "\n")
+
+
+def _place(jobs: int) -> str:
+    device = choose_device()
+    return f"{device_name(device)}, {jobs} trainings at once" if jobs > 1 else device_name(device)
 
 
 def weights_of(run: Run, which: str) -> Path:

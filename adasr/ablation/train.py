@@ -69,14 +69,14 @@ def train_all(
         try:
             while (waiting or active) and stop.signal is None:
                 waiting = _begin(waiting, active, jobs, outcome, tell)
-                _collect(active, outcome, tell)
                 if waiting and not active and not told:
                     tell(f"waiting for {len(waiting)} runs that another process trains.")
                     told = True
+                _collect(active, jobs, outcome, tell)
                 watch([one.worker.run for one in active])
                 time.sleep(_PAUSE)
         finally:
-            _stop(active, outcome, tell)
+            _stop(active, jobs, outcome)
         outcome.stopped_by = stop.signal
     return outcome
 
@@ -106,7 +106,9 @@ def _begin(
     return left
 
 
-def _collect(active: list[_Active], outcome: Outcome, tell: Callable[[str], None]) -> None:
+def _collect(
+    active: list[_Active], jobs: int, outcome: Outcome, tell: Callable[[str], None]
+) -> None:
     """Take the trainings that have ended out of ``active``."""
     for one in list(active):
         code = one.worker.poll()
@@ -115,7 +117,7 @@ def _collect(active: list[_Active], outcome: Outcome, tell: Callable[[str], None
         run = one.worker.run
         active.remove(one)
         if code == 0:
-            mark_done(run)
+            mark_done(run, jobs)
             outcome.done.append(run.name)
             tell(f"{run.name}: done after {_duration(time.monotonic() - one.since)}")
         else:
@@ -124,7 +126,7 @@ def _collect(active: list[_Active], outcome: Outcome, tell: Callable[[str], None
         one.lock.release()
 
 
-def _stop(active: list[_Active], outcome: Outcome, tell: Callable[[str], None]) -> None:
+def _stop(active: list[_Active], jobs: int, outcome: Outcome) -> None:
     """Let every training save and end; those that take too long are ended."""
     for one in active:
         one.worker.stop()
@@ -137,7 +139,7 @@ def _stop(active: list[_Active], outcome: Outcome, tell: Callable[[str], None]) 
             if one.worker.poll() is None:
                 one.worker.kill()
             elif one.worker.poll() == 0:
-                mark_done(one.worker.run)
+                mark_done(one.worker.run, jobs)
                 outcome.done.append(one.worker.run.name)
             one.lock.release()
 

@@ -43,7 +43,7 @@ class Worker:
                 env={**os.environ, **environment},
                 # Ctrl-C in the terminal is ours: the training hears of it once, from stop().
                 start_new_session=True,
-                preexec_fn=_dies_with_parent(),  # noqa: PLW1509  # no thread of ours runs here
+                preexec_fn=_dies_with_parent(),
             )
 
     def poll(self) -> int | None:

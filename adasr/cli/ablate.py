@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from .app import Overrides, app
+from .many import ManyValues
 
 
-@app.command()
+@app.command(cls=ManyValues)
 def ablate(
     opt: Annotated[
         Path,
@@ -26,6 +27,9 @@ def ablate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="tell what is done and to do, and end")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="train nothing, compare what is done")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="train anew what was trained with other options")
     ] = False,
@@ -37,7 +41,11 @@ def ablate(
     ] = None,
     overrides: Overrides = None,
 ) -> int:
-    """Train and compare several configurations and seeds from one file; goes on where it stopped."""
+    """Train and compare several configurations and seeds from one file.
+
+    Goes on where it was stopped, and trains only what is not done. Exit codes: 0 all done; 1 a
+    training or an image failed; 2 wrong options; 130 and 143 stopped.
+    """
     from ..ablation.command import ablate as run
 
     return run(
@@ -49,5 +57,6 @@ def ablate(
         only=only or (),
         fresh=fresh,
         dry_run=dry_run,
+        report=report,
         tell=typer.echo,
     )

@@ -116,9 +116,7 @@ def test_a_finished_run_with_other_options_is_refused_and_trained_anew_when_aske
     assert same(before, load_file(kept))
 
 
-def test_options_that_do_not_change_the_weights_may_change(
-    ablation: Write, tmp_path: Path
-) -> None:
+def test_options_that_do_not_change_the_weights_may_change(ablation: Write, tmp_path: Path) -> None:
     assert ablate(ablation(), "--only", "plain_s0") == 0
     shutil.rmtree(study(tmp_path) / "plan")
     changed = ablation(set={"logger.print_freq": 2, "datasets.train.num_worker_per_gpu": 1})

@@ -24,9 +24,7 @@ def told(variant: Variant) -> dict[str, Any]:
 
 def test_axes_are_combined_and_the_last_one_is_fastest() -> None:
     found = made(grid={"regularizer.p": [0.3, 0.5], "regularizer.weight": [0, 0.5, 1]})
-    assert [v.name for v in found] == [
-        f"p{p}_weight{w}" for p in (0.3, 0.5) for w in (0, 0.5, 1)
-    ]
+    assert [v.name for v in found] == [f"p{p}_weight{w}" for p in (0.3, 0.5) for w in (0, 0.5, 1)]
     assert told(found[4]) == {"regularizer.p": 0.5, "regularizer.weight": 0.5}
     assert found[4].settings == {"regularizer.p": "p0.5", "regularizer.weight": "weight0.5"}
 

@@ -99,7 +99,8 @@ def test_the_shipped_rivals_are_the_same_in_small_and_large() -> None:
     for one in (small, large):
         # An iteration of each costs the same: as many images pass through the network.
         sizes = {
-            run.options.datasets.train.batch_size_per_gpu * (2 if run.options.train.align_opt else 1)
+            run.options.datasets.train.batch_size_per_gpu
+            * (2 if run.options.train.align_opt else 1)
             for run in one.runs
             if run.options.datasets.train
         }
