@@ -120,7 +120,7 @@ def benchmark(
     """
     from ..evaluation.benchmark import Settings, Sources
     from ..evaluation.benchmark.command import named_patterns, run_command
-    from ..evaluation.benchmark.recipes import PRESUMED, check_families
+    from ..evaluation.benchmark.recipes import check_families
 
     if len(pairs or ()) % 2:
         raise typer.BadParameter("give folders in twos: LQ GT.", param_hint="--pairs")
@@ -133,7 +133,7 @@ def benchmark(
         cache=cache,
         fresh=fresh,
         save_images=save_images,
-        trained_on=PRESUMED if trained_on is None else check_families(trained_on),
+        trained_on=None if trained_on is None else check_families(trained_on),
         groups=named_patterns(groups or ()),
         command=shlex.join(["adasr", *sys.argv[1:]]),
     )

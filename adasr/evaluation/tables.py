@@ -132,7 +132,7 @@ def rich_table(evaluations: Sequence[Evaluation], title: str | None = None) -> T
     recipes, found = rows(evaluations)
     table = Table(title=title)
     table.add_column("dataset")
-    table.add_column("recipe")
+    table.add_column("recipe", overflow="fold")
     columns = list(dict.fromkeys((row.metric, row.model) for row in found))
     for metric, model in columns:
         row = next(row for row in found if (row.metric, row.model) == (metric, model))

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..report import Picture, write_report
 from ..results import Results
 from .files import write_files
 from .models import ModelFile
-from .run import Outcome, Progress, Settings, score
+from .pictures import candidates, choose, make_pictures
+from .run import Outcome, Progress, Settings, locked, score
 from .sets import Sources
 
 
@@ -93,6 +95,30 @@ def benchmark(
     stop: threading.Event,
 ) -> Outcome:
     """As ``run_benchmark``; tells also of a run that ended early."""
-    outcome = score(models, sources, recipes, metrics, out, settings, tell, progress, stop)
-    write_files(outcome.results, out)
+    with locked(out):
+        outcome = score(models, sources, recipes, metrics, out, settings, tell, progress, stop)
+        results = outcome.results
+        if results.evaluations:
+            write_files(results, out)
+            shown = [] if outcome.stopped else _pictures(outcome, pictures, settings, stop)
+            write_report(results, out, shown, title or _title(results), ranking)
     return outcome
+
+
+def _pictures(
+    outcome: Outcome, count: int, settings: Settings, stop: threading.Event
+) -> list[Picture]:
+    return make_pictures(
+        choose(candidates(outcome.results, outcome.sets), count),
+        outcome.sets,
+        outcome.contestants,
+        outcome.results.scale,
+        outcome.device,
+        settings.precision,
+        stop,
+    )
+
+
+def _title(results: Results) -> str:
+    names = ", ".join(dataset.name for dataset in results.datasets)
+    return names if results.about["complete"] else f"{names} (not complete: stopped early)"

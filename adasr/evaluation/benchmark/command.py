@@ -47,20 +47,24 @@ def run_command(
     stop = threading.Event()
     say = _Failures(console)
     with ConsoleProgress(console) as progress, Interrupts(stop, _say_stopping) as interrupts:
-        outcome = benchmark(
-            [model_file(text) for text in models],
-            sources,
-            recipes,
-            metrics,
-            out,
-            pictures,
-            settings,
-            "",
-            False,
-            say,
-            progress,
-            stop,
-        )
+        try:
+            outcome = benchmark(
+                [model_file(text) for text in models],
+                sources,
+                recipes,
+                metrics,
+                out,
+                pictures,
+                settings,
+                "",
+                False,
+                say,
+                progress,
+                stop,
+            )
+        except KeyboardInterrupt:
+            print("stopped before the first score.", file=sys.stderr)
+            return interrupts.exit_code or 130
     _show(outcome, console, out)
     say.rest(out)
     if outcome.ended is not None:

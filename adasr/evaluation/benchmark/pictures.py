@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -125,8 +126,12 @@ def make_pictures(
     scale: int,
     device: torch.device,
     precision: Precision,
+    stop: threading.Event,
 ) -> list[Picture]:
-    """What every network makes of the chosen images; one that fails on an image is left out."""
+    """What every network makes of the chosen images; one that fails on an image is left out.
+
+    None at all once ``stop`` is set.
+    """
     begun: list[_Begun] = []
     for candidate in chosen:
         try:
@@ -136,6 +141,8 @@ def make_pictures(
         lq, gt = _cut(item["lq"], item.get("gt"), scale)
         begun.append(_Begun(candidate, lq, gt))
     for contestant in contestants if begun else ():
+        if stop.is_set():
+            return []
         network = contestant.load().to(device)
         restorer = Restorer(network, device, precision, "auto")
         with evaluation_mode(network):

@@ -48,10 +48,15 @@ class ConsoleProgress(Progress):
     ) -> None:
         self._bar.stop()
 
+    def prepared(self, dataset: str, done: int, total: int) -> None:
+        """``done`` of the images of a test set are read and degraded."""
+        text = escape(f"{dataset}: degrading")
+        self._bar.update(self._task, total=total, completed=done, description=text)
+
     def start(self, total: int) -> None:
         """There are ``total`` images to score, those of each model counted."""
+        self._bar.reset(self._task, total=total, description="")
         self._total, self._began = total, time.monotonic()
-        self._bar.update(self._task, total=total)
 
     def step(self, model: str, dataset: str) -> None:
         """One is done."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...degradations.testset import FAMILIES, expand_recipes, find_recipe
 from ...errors import OptionError, did_you_mean
-
-# Real-ESRGAN's training, which the papers of this field train with.
-PRESUMED: tuple[str, ...] = ("gaussian blur", "gaussian noise", "jpeg")
+from ..training_families import families_of_training
 
 
 def expand(names: Sequence[str]) -> list[str]:
@@ -44,6 +42,10 @@ def families_of(recipe: str) -> tuple[str, ...]:
     return find_recipe(recipe).families
 
 
-def families_of_training(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """What a network was trained on, by the metadata of its file."""
-    return None
+def presumed(scale: int) -> tuple[str, ...]:
+    """What a network was trained on whose file does not say.
+
+    Real-ESRGAN's degradations, which the papers of this field train with.
+    """
+    options = {"degradation": {"type": "RealESRGAN"}, "scale": scale}
+    return families_of_training(options) or ()

@@ -18,12 +18,14 @@ from ...inference.device import choose_device
 from ...metrics import Metric
 from ..results import Results
 from ..scores import Evaluation, ImageScore
+from ..testsets import default_cache
+from ..training_families import families_of_training
 from ..validate import ImageResult, Precision, evaluate
 from .about import about_run, versions
 from .journal import Journal, key_of
 from .kinds import describe_recipes
 from .models import Contestant, ModelFile, baseline, read_models
-from .recipes import PRESUMED, expand, families_of, families_of_training
+from .recipes import expand, families_of, presumed
 from .saved import SavedImages
 from .scoring import Scoring, make_scoring
 from .sets import Sources, Subset, TestData, degraded, paired, real
@@ -44,7 +46,8 @@ class Settings:
         cache: folder of degraded test sets; None: the user's cache folder.
         fresh: score everything again.
         save_images: keep what the networks made.
-        trained_on: families that networks are taken to be trained on whose files don't say.
+        trained_on: families that networks are taken to be trained on whose files don't say; None:
+            Real-ESRGAN's.
         groups: name of a group to a pattern of models' names.
         command: what a person typed, for the record.
     """
@@ -56,13 +59,16 @@ class Settings:
     cache: Path | None = None
     fresh: bool = False
     save_images: bool = False
-    trained_on: tuple[str, ...] = PRESUMED
+    trained_on: tuple[str, ...] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
 
 
 class Progress:
     """What a benchmark tells of its course; a silent one."""
+
+    def prepared(self, dataset: str, done: int, total: int) -> None:
+        """``done`` of the images of a test set are read and degraded."""
 
     def start(self, total: int) -> None:
         """There are ``total`` images to score, those of each model counted."""
@@ -123,8 +129,21 @@ def score(
     has_pairs = bool(sources.data or sources.pairs)
     scoring = make_scoring(metrics, border, has_pairs, bool(sources.real), tell)
     contestants = [baseline(scale), *networks]
-    with locked(out), Journal(out, settings.fresh) as journal, exact(settings.precision):
-        sets = _open(sources, wanted, scale, workers, tell)
+    described = describe_recipes(
+        wanted if sources.data else (),
+        families_of,
+        [one.model for one in contestants],
+        presumed(scale) if settings.trained_on is None else settings.trained_on,
+        bool(sources.real),
+        bool(sources.pairs),
+        tell,
+    )
+    with Journal(out, settings.fresh) as journal, exact(settings.precision):
+        cache = settings.cache or default_cache()
+        try:
+            sets = _open(sources, wanted, scale, cache, tell, progress, stop)
+        except Ended:
+            raise KeyboardInterrupt from None  # nothing is scored that could be shown
         saved = SavedImages(out / "images") if settings.save_images else None
         run = _Run(
             journal, scoring, device, settings.precision, workers, saved, tell, progress, stop
@@ -132,15 +151,6 @@ def score(
         ended = run.all(contestants, sets)
         evaluations = run.evaluations(contestants, sets)
     scored = {e.model for e in evaluations}
-    described = describe_recipes(
-        wanted if sources.data else (),
-        families_of,
-        [one.model for one in contestants],
-        settings.trained_on,
-        bool(sources.real),
-        bool(sources.pairs),
-        tell,
-    )
     results = Results(
         scale=scale,
         models=[one.model for one in contestants if one.model.name in scored],
@@ -162,15 +172,35 @@ def score(
 
 
 def _open(
-    sources: Sources, recipes: Sequence[str], scale: int, workers: int, tell: Tell
+    sources: Sources,
+    recipes: Sequence[str],
+    scale: int,
+    cache: Path,
+    tell: Tell,
+    progress: Progress,
+    stop: threading.Event,
 ) -> list[TestData]:
-    names = iter(sources.names())
-    sets = [degraded(root, next(names), recipes, scale, workers) for root in sources.data]
-    sets += [paired(lq, gt, next(names), scale, workers) for lq, gt in sources.pairs]
-    sets += [real(root, next(names), workers) for root in sources.real]
+    names = sources.names()
+    left = iter(names)
+
+    def on_done(done: int, total: int) -> None:
+        progress.prepared(name, done, total)
+        if stop.is_set():
+            raise Ended()
+
+    sets = []
+    for root in sources.data:
+        name = next(left)
+        sets.append(degraded(root, name, recipes, scale, cache, on_done, tell))
+    for lq, gt in sources.pairs:
+        name = next(left)
+        sets.append(paired(lq, gt, name, scale, on_done))
+    for root in sources.real:
+        name = next(left)
+        sets.append(real(root, name, on_done))
     for one in sets:
-        for name, problem in one.problems.items():
-            tell(f"failed: {one.info.name}, {name}: {problem}")
+        for place, problem in one.problems.items():
+            tell(f"failed: {one.info.name}, {place}: {problem}")
     return sets
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from ...data.degraded_folder import DegradedFolder
-from ...data.images import list_images, read_rgb, to_tensor
-from ...data.listing import relative_names
+from ...data.checking import Progress, map_files
+from ...data.images import read_rgb
 from ...data.paired_folder import PairedFolder
-from ...degradations.testset import degrade
 from ...errors import AdasrError, DatasetError, FileError, ImageReadError, OptionError
-from ...pixels import to_eight_bit
 from ..results import DatasetInfo
+from ..testsets import Testset, open_plain, open_testset
 from ..validate import ImagePairs
 from .journal import key_of
 
@@ -89,35 +86,38 @@ class Sources:
                 seen.add(place)
 
 
-def degraded(root: Path, name: str, recipes: Sequence[str], scale: int, workers: int) -> TestData:
+def degraded(
+    root: Path,
+    name: str,
+    recipes: Sequence[str],
+    scale: int,
+    cache: Path | None,
+    on_done: Progress,
+    tell: Callable[[str], None],
+) -> TestData:
     """A folder of GT images under test recipes.
 
     Raises:
-        DatasetError: the folder is missing or empty.
+        DatasetError: the folder is missing, empty or holds no image that can be used.
     """
-    folder = DegradedFolder(str(root), list(recipes), scale, degrade)
-    read = _read_all(folder.files, folder.names, workers)
-    good = [i for i, one in enumerate(folder.names) if one in read.images]
-    total = len(folder.files)
-    index = [r * total + i for r in range(len(recipes)) for i in good]
-    places = [(folder.names[i % total], recipes[i // total]) for i in index]
+    testset = open_testset(root, recipes, scale, cache, on_done, tell)
+    gt = testset.info.images
     keys = [
-        key_of(gt=read.images[image]["sha256"], recipe=recipe, scale=scale, name=image)
-        for image, recipe in places
+        key_of(gt=gt[image]["sha256"], lq=testset.checksums[image, recipe], scale=scale)
+        for image, recipe in testset.keys
     ]
-    info = DatasetInfo(name, str(root), read.images)
-    return TestData(info, Subset(folder, index), places, keys, read.problems)
+    return _of_testset(testset, name, keys)
 
 
-def paired(lq: Path, gt: Path, name: str, scale: int, workers: int) -> TestData:
+def paired(lq: Path, gt: Path, name: str, scale: int, on_done: Progress) -> TestData:
     """Pairs of images as they lie in two folders.
 
     Raises:
         DatasetError: a folder is missing or empty, or files have no partner.
     """
     folder = PairedFolder(str(gt), str(lq), scale)
-    of_gt = _read_all(folder.files, folder.names, workers)
-    of_lq = _read_all(folder.files_lq, folder.names, workers)
+    of_gt = _read_all(folder.files, folder.names, on_done)
+    of_lq = _read_all(folder.files_lq, folder.names, on_done)
     images = {
         one: {**of_gt.images[one], "lq_sha256": of_lq.images[one]["sha256"]}
         for one in of_gt.images
@@ -135,21 +135,15 @@ def paired(lq: Path, gt: Path, name: str, scale: int, workers: int) -> TestData:
     )
 
 
-def real(root: Path, name: str, workers: int) -> TestData:
+def real(root: Path, name: str, on_done: Progress) -> TestData:
     """A folder of images without ground truth.
 
     Raises:
-        DatasetError: the folder is missing or empty.
+        DatasetError: the folder is missing, empty or holds no image that can be used.
     """
-    files = list_images(root.expanduser())
-    names = relative_names(files, root.expanduser())
-    read = _read_all(files, names, workers)
-    pairs = [(file, one) for file, one in zip(files, names, strict=True) if one in read.images]
-    items = PlainImages([file for file, _ in pairs], [one for _, one in pairs])
-    places = [(one, "") for _, one in pairs]
-    keys = [key_of(real=read.images[one]["sha256"]) for one, _ in places]
-    info = DatasetInfo(name, str(root), read.images, paired=False)
-    return TestData(info, items, places, keys, read.problems)
+    testset = open_plain(root, on_done)
+    keys = [key_of(real=testset.checksums[place]) for place in testset.keys]
+    return _of_testset(testset, name, keys)
 
 
 class Subset:
@@ -170,19 +164,19 @@ class Subset:
         return self.items[self.index[index]]
 
 
-class PlainImages:
-    """Images without ground truth, as 8-bit RGB: gray is repeated, alpha dropped."""
-
-    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
-        self.files, self.names = list(files), list(names)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        lq: Tensor = to_tensor(to_eight_bit(read_rgb(self.files[index])))
-        path = str(self.files[index])
-        return {"lq": lq, "name": self.names[index], "recipe": "", "path": path}
+def _of_testset(testset: Testset, name: str, keys: Sequence[str]) -> TestData:
+    problems: dict[str, str] = {}
+    for path, problem in testset.problems:
+        place = str(path)
+        with contextlib.suppress(ValueError):
+            place = Path(path).relative_to(testset.root).as_posix()
+        problems[place] = f"{problems[place]}; {problem}" if place in problems else problem
+    images = {image: dict(about) for image, about in testset.info.images.items()}
+    if testset.info.paired:
+        for (image, recipe), digest in testset.checksums.items():
+            images[image].setdefault("lq_sha256", {})[recipe] = digest
+    info = replace(testset.info, name=name, images=images)
+    return TestData(info, testset, testset.keys, keys, problems)
 
 
 @dataclass(frozen=True)
@@ -191,15 +185,14 @@ class _ReadImages:
     problems: dict[str, str]
 
 
-def _read_all(files: Sequence[Path], names: Sequence[str], workers: int) -> _ReadImages:
+def _read_all(files: Sequence[Path], names: Sequence[str], on_done: Progress) -> _ReadImages:
     """Size and checksum of every image, and what is wrong with the others."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        described = list(pool.map(_describe, files))
-    images = {n: d for n, d in zip(names, described, strict=True) if isinstance(d, dict)}
-    problems = {n: d for n, d in zip(names, described, strict=True) if isinstance(d, str)}
+    described = list(zip(names, map_files(_describe, list(files), on_done), strict=True))
+    images = {name: found for name, found in described if isinstance(found, dict)}
+    problems = {name: found for name, found in described if isinstance(found, str)}
     if not images:
         first = next(iter(problems.values()))
-        raise DatasetError(Path(files[0]).parent, f"holds no usable image ({first})", "")
+        raise DatasetError(Path(files[0]).parent, f"holds no usable image ({first})")
     return _ReadImages(images, problems)
 
 
