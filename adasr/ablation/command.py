@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from ..errors import OptionError, TrainingError, did_you_mean
 from .build_check import check_build
+from .claims import claim
 from .compare import check_comparison, compare
 from .plan import Ablation, Run, of_variant, read_ablation
 from .progress import RunProgress
@@ -51,6 +53,11 @@ def ablate(
         OptionError: something in the file is wrong, or a name that ``only`` gives.
         TrainingError: runs were begun with other options.
     """
+    if "LOCAL_RANK" in os.environ:
+        raise TrainingError(
+            "several processes cannot share an ablation like a training. Start it without torchrun "
+            "or accelerate launch; -j 4 trains four at once, on as many GPUs as there are."
+        )
     ablation = read_ablation(path, overrides, base, name)
     runs = chosen(ablation, only)
     if not (dry_run or report):
@@ -153,7 +160,11 @@ def _deal_with_changes(runs: Sequence[Run], standings: Mapping[str, Standing], f
             "these runs anew with --fresh; their old folders are renamed."
         )
     for run in changed:
-        set_aside(run)
+        lock = claim(run)
+        if lock is None:
+            raise TrainingError(f"{run.name}: is being trained now. Wait for it, or stop it.")
+        with lock:
+            set_aside(run)
 
 
 def set_aside(run: Run) -> None:

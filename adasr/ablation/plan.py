@@ -117,6 +117,7 @@ def read_ablation(
     ]
     _check_scales(runs, source)
     _check_differ(runs, source)
+    _check_best(runs, wanted.benchmark, source)
     root = runs[0].root
     return Ablation(name, Path(path), root, runs, wanted.benchmark, source)
 
@@ -192,5 +193,19 @@ def _check_differ(runs: Sequence[Run], source: Source) -> None:
                 f"'{twin.variant.name}' and '{run.variant.name}' have the same options.",
                 ("grid",) if run.variant.settings else ("variants", run.variant.name),
                 "Leave one out.",
+            )
+            raise source.error([fault])
+
+
+def _check_best(runs: Sequence[Run], benchmark: BenchmarkOptions | None, source: Source) -> None:
+    """The best weights are chosen by validations, which every run then must have."""
+    if benchmark is None or benchmark.weights != "best":
+        return
+    for run in runs:
+        if run.options.val is None or not run.options.validation_datasets:
+            fault = OptionError(
+                f"'{run.variant.name}' is not validated while it trains.",
+                ("benchmark", "weights"),
+                "Write last, or give the base a val section and a dataset that starts with val.",
             )
             raise source.error([fault])

@@ -39,13 +39,16 @@ class RunProgress:
             disable=not self.live,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._next = self._next_line = 0.0
+        self._next = self._next_line = self._began = 0.0
+        self._first = 0
         total = sum(run.options.train.total_iter for run in self.runs)
         self._all = self._bars.add_task("all runs", total=total)
 
     def __enter__(self) -> RunProgress:
         self._bars.start()
-        self._next_line = time.monotonic() + _LINE_EVERY
+        self._began = time.monotonic()
+        self._next_line = self._began + _LINE_EVERY
+        self._first = self._count()
         return self
 
     def __exit__(
@@ -71,25 +74,38 @@ class RunProgress:
         elif active and now >= self._next_line:
             self._next_line = now + _LINE_EVERY
             told = [f"{run.name} {_told(run)}" for run in active]
-            self.tell("; ".join(told))
+            self.tell("; ".join([*told, *self._left()]))
+
+    def _left(self) -> list[str]:
+        """How long all runs will take, judged by what was done since the start."""
+        count, seconds = self._count() - self._first, time.monotonic() - self._began
+        if count <= 0:
+            return []
+        total = sum(run.options.train.total_iter for run in self.runs)
+        minutes = (total - self._first - count) * seconds / count / 60
+        return [
+            f"{minutes:.0f} min left for all"
+            if minutes < 120
+            else f"{minutes / 60:.1f} h left for all"
+        ]
+
+    def _count(self) -> int:
+        """Iterations done of all runs."""
+        return sum(
+            run.options.train.total_iter if is_done(run) else reached(run.folder)
+            for run in self.runs
+        )
 
     def _update(self, active: Sequence[Run]) -> None:
         names = {run.name for run in active}
         for name in [name for name in self._tasks if name not in names]:
             self._bars.remove_task(self._tasks.pop(name))
-        count = 0
-        for run in self.runs:
-            total = run.options.train.total_iter
-            if is_done(run):
-                count += total
-                continue
-            iteration = reached(run.folder)
-            count += iteration
-            if run.name in names:
-                if run.name not in self._tasks:
-                    self._tasks[run.name] = self._bars.add_task(run.name, total=total)
-                self._bars.update(self._tasks[run.name], completed=iteration)
-        self._bars.update(self._all, completed=count)
+        for run in active:
+            if run.name not in self._tasks:
+                total = run.options.train.total_iter
+                self._tasks[run.name] = self._bars.add_task(run.name, total=total)
+            self._bars.update(self._tasks[run.name], completed=reached(run.folder))
+        self._bars.update(self._all, completed=self._count())
 
 
 def _told(run: Run) -> str:

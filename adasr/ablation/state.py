@@ -96,10 +96,8 @@ def _place(jobs: int) -> str:
 
 def weights_of(run: Run, which: str) -> Path:
     """The weights of a done run that are compared, those of the last iteration or the best."""
-    best = run.folder / "models" / "net_g_best.safetensors"
-    if which == "best" and best.is_file():
-        return best
-    return run.folder / "models" / f"net_g_{run.options.train.total_iter}.safetensors"
+    label = run.options.train.total_iter if which == "last" else "best"
+    return run.folder / "models" / f"net_g_{label}.safetensors"
 
 
 def training_seconds(folder: Path) -> float | None:
