@@ -100,7 +100,8 @@ def read_ablation(
     """
     mapping, source = read_mapping(path, "options/ablation/")
     try:
-        wanted = AblationOptions.model_validate(mapping)
+        given = {key: value for key, value in mapping.items() if value is not None}
+        wanted = AblationOptions.model_validate(given)
     except ValidationError as error:
         raise source.error(reworded(error, AblationOptions)) from None
     try:

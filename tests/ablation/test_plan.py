@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from adasr.ablation.plan import read_ablation
+from adasr.ablation.schema import ablation_schema
 from adasr.errors import OptionError
 from adasr.options import load_options
+from adasr.options.yaml_text import parse
 from adasr.training.build import align, make_degradation, pairs_of, regularize
 from adasr.weights import build_network
 
@@ -66,6 +69,10 @@ def test_set_is_below_the_variants_and_above_the_base(ablation: Write) -> None:
         ({"variants": {"a": None, "b": {"train.total_iter": 4}}}, "'a' and 'b' have the same"),
         ({"grid": {"scale": [2, 4]}, "variants": None}, "several scales cannot be compared"),
         ({"benchmark": {"data": []}}, "benchmark.data: "),
+        (
+            {"benchmark": {"data": ["x"], "weights": "best"}},
+            r"study.yml:\d+: benchmark.weights: 'plain' is not validated",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(
@@ -105,3 +112,20 @@ def test_the_shipped_rivals_are_the_same_in_small_and_large() -> None:
             if run.options.datasets.train
         }
         assert len(sizes) == 1
+
+
+def test_an_editor_accepts_the_shipped_files() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft7Validator(ablation_schema())
+    for file in SHIPPED.glob("*.yml"):
+        mapping = parse(file.read_text("utf-8"))[0]
+        assert not [error.message for error in validator.iter_errors(mapping)], file
+        wrong = {**mapping, "seed": 3}
+        assert [error.message for error in validator.iter_errors(wrong)]
+
+
+def test_the_shipped_schema_is_up_to_date() -> None:
+    held = SHIPPED.parent / "ablation.schema.json"
+    assert json.loads(held.read_text("utf-8")) == ablation_schema(), (
+        "run: adasr schema --ablation -o options/ablation.schema.json"
+    )
