@@ -23,7 +23,12 @@ def degrade(
     ] = None,
     recipe: Annotated[
         list[str] | None,
-        typer.Option("-r", "--recipe", help="recipe; 'all' for the eight of them"),
+        typer.Option(
+            "-r",
+            "--recipe",
+            help="recipe or group: standard (the papers' eight), heldout, mixed, resize, all, or a "
+            "family such as motion-blur; may be repeated",
+        ),
     ] = None,
     scale: Annotated[int, typer.Option("-s", "--scale", min=1, help="downscaling factor")] = 4,
     preview: Annotated[
@@ -34,6 +39,10 @@ def degrade(
     ] = None,
     opt: Annotated[
         Path | None, typer.Option("-opt", "--opt", help="option YAML of the preview")
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="folder that this command wrote elsewhere: tell what differs from it"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of the preview's first sample")] = 0,
     overrides: Overrides = None,
@@ -55,10 +64,10 @@ def degrade(
     if source is None:
         raise typer.BadParameter("name the folder of HR images.", param_hint="-i")
     if not recipe:
-        raise typer.BadParameter("name a recipe, or 'all'.", param_hint="-r")
+        raise typer.BadParameter("name a recipe, or a group such as 'standard'.", param_hint="-r")
     from ..evaluation.degrade import write_testsets
 
-    return write_testsets(source, target, recipe, scale, typer.echo)
+    return write_testsets(source, target, recipe, scale, typer.echo, compare)
 
 
 @prepare.command("sub-images")

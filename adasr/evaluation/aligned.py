@@ -79,21 +79,19 @@ def score_table(results: Results, metric: str, dataset: str | None = None) -> Sc
     infos = {info.name: info for info in results.recipes}
     recipes = [*(name for name in infos if name in present), *sorted(present - set(infos))]
     columns = {name: i for i, name in enumerate(recipes)}
-    values = {
-        model.name: np.ma.masked_all((len(images), len(recipes)), dtype=float)
-        for model in results.models
-    }
-    for array in values.values():
-        array.data[:] = 0.0
+    shape = len(images), len(recipes)
+    data = {model.name: np.zeros(shape) for model in results.models}
+    lacking = {model.name: np.ones(shape, dtype=bool) for model in results.models}
     for e, score in scored:
-        if e.model in values:
+        if e.model in data:
             place = images[e.dataset, score.name], columns[score.recipe]
-            values[e.model][place] = score.values[metric]
+            data[e.model][place] = score.values[metric]
+            lacking[e.model][place] = False
     return ScoreTable(
         metric,
         chosen[0].higher_is_better[metric],
         list(images),
         recipes,
         [infos[name].kind if name in infos else "mixed" for name in recipes],
-        values,
+        {name: np.ma.masked_array(data[name], lacking[name]) for name in data},
     )

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +152,7 @@ def _finite_pairs(a: Cube, b: Cube) -> tuple[Cube, Cube, int]:
     return _masked(a, mask | infinite), _masked(b, mask | infinite), int(infinite.sum())
 
 
-def _masked(cube: Cube, gone: np.ndarray) -> Cube:
+def _masked(cube: Cube, gone: Any) -> Cube:
     return np.ma.masked_array(np.ma.getdata(cube), np.broadcast_to(gone, cube.shape).copy())
 
 

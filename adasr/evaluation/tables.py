@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DIGITS = {"psnr": 2}
 _MEAN = "mean"
+_AS_FILES = "as files"  # beside recipes: LQ images that nothing made here
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def rich_table(evaluations: Sequence[Evaluation], title: str | None = None) -> T
         by_column = {(row.metric, row.model): row for row in found if row.dataset == dataset}
         for line, recipe in enumerate(_columns(recipes)):
             cells = [_rich_cell(by_column.get(column), line) for column in columns]
+            if set(cells) == {"-"} and len(recipes) > 1:  # another dataset's recipe
+                continue
             table.add_row(escape(dataset), escape(recipe), *cells)
         table.add_section()
     return table
@@ -186,7 +189,9 @@ def _best(column: list[float], higher: bool, comparable: bool) -> list[bool]:
 
 def _columns(recipes: list[str]) -> list[str]:
     """A mean column says nothing new beside a single recipe."""
-    return [r or _MEAN for r in recipes] + ([_MEAN] if len(recipes) > 1 else [])
+    if len(recipes) == 1:
+        return [recipes[0] or _MEAN]
+    return [r or _AS_FILES for r in recipes] + [_MEAN] * bool(recipes)
 
 
 def _shown(cells: list[str], recipes: list[str]) -> list[str]:

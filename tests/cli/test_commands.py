@@ -30,7 +30,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_degrade_writes_sets_with_manifests(pictures: Path, tmp_path: Path) -> None:
-    assert main(["degrade", "-i", str(pictures), "-o", str(tmp_path / "lr"), "-r", "all"]) == 0
+    assert main(["degrade", "-i", str(pictures), "-o", str(tmp_path / "lr"), "-r", "standard"]) == 0
     recipes = {p.name for p in (tmp_path / "lr").iterdir()} - {"HR"}
     assert len(recipes) == 8
     assert read_image(tmp_path / "lr" / "blur2_noise20" / "a.png").shape == (8, 6, 3)

@@ -103,8 +103,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
             if not isinstance(one["sha256"], str):
                 raise TypeError("a checksum is no text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DatasetError(
-            path, f"is no manifest of a test set ({error})", "Write the set again."
+            path, f"is no manifest of a test set ({reason})", "Write the set again."
         ) from None
     return manifest
 

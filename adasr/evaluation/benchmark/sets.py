@@ -212,20 +212,26 @@ def _describe(file: Path) -> dict[str, Any] | str:
 
 
 def _set_names(roots: Sequence[Path]) -> list[str]:
-    """The shortest ends of paths that tell them apart."""
-    depths = [1] * len(roots)
-    for i, root in enumerate(roots):
-        while root.parts[-depths[i] :][0].lower() in _ROLES and depths[i] < len(root.parts) - 1:
-            depths[i] += 1
+    """The shortest ends of paths that tell them apart, ``Set5`` of ``Set5/HR``."""
+    ends = [_without_role(root) for root in roots]
+    if len(set(ends)) < len(ends):
+        ends = list(roots)
+    depths = [1] * len(ends)
     while True:
-        names = ["/".join(root.parts[-depth:]) for root, depth in zip(roots, depths, strict=True)]
+        names = ["/".join(end.parts[-depth:]) for end, depth in zip(ends, depths, strict=True)]
         doubled = [
             i
             for i, name in enumerate(names)
-            if names.count(name) > 1 and depths[i] < len(roots[i].parts) - 1
+            if names.count(name) > 1 and depths[i] < len(ends[i].parts) - 1
         ]
         if not doubled:
             break
         for i in doubled:
             depths[i] += 1
     return [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+
+
+def _without_role(root: Path) -> Path:
+    while root.name.lower() in _ROLES and root.parent.name:
+        root = root.parent
+    return root

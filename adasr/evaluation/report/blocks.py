@@ -321,7 +321,7 @@ def _matrix(view: MetricView) -> dict[str, Any]:
 
 
 def _pairs(view: MetricView) -> Iterator[dict[str, Any]]:
-    for (first, second), pair in view.comparisons.items():
+    for first, second, pair in view.best_first():
         yield {
             "first": first,
             "second": second,

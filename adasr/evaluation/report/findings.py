@@ -76,10 +76,13 @@ def _below_bicubic(view: MetricView) -> Iterator[str]:
         if one.gains is not None:
             below = [r for r, i in one.gains.per_recipe.items() if i.known and i.high < 0]
             if below:
-                worse.append(f"{one.name} under {_names([b or 'no recipe' for b in below])}")
+                worse.append(f"{one.name} under {_names([b or 'as it is' for b in below], 3)}")
     if worse:
-        more = f", and {len(worse) - 6} more networks" if len(worse) > 6 else ""
-        yield f"Worse than bicubic interpolation (the interval is below zero): {'; '.join(worse[:6])}{more}."
+        more = f"; and {len(worse) - 4} more" if len(worse) > 4 else ""
+        yield (
+            "Worse than bicubic interpolation (the interval is below zero): "
+            f"{'; '.join(worse[:4])}{more}."
+        )
 
 
 def _images(view: MetricView) -> Iterator[str]:

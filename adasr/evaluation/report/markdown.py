@@ -10,6 +10,7 @@ from .findings import caveats, findings
 from .views import MISSING, MetricView, best_of
 
 _FAILURES = 200
+_PAIRS = 45
 
 
 def markdown_report(
@@ -44,6 +45,8 @@ def _metric(results: Results, view: MetricView, ranking: bool) -> Iterator[str]:
     if view.comparisons:
         yield f"### {escaped(view.label)}: image by image\n"
         yield _table(_comparisons(view))
+        if len(view.comparisons) > _PAIRS:
+            yield f"Only those with the best; all {len(view.comparisons)} are in report.html.\n"
     yield f"### {escaped(view.label)}: degradations\n"
     yield _table(_recipes(view, view.summaries))
     if len(view.datasets) > 1:
@@ -87,7 +90,11 @@ def _headline(view: MetricView, ranking: bool) -> Iterator[list[str]]:
 
 def _comparisons(view: MetricView) -> Iterator[list[str]]:
     yield ["first", "second", "first - second", "wins / ties / losses", "p (Holm)", "told apart"]
-    for (first, second), pair in view.comparisons.items():
+    pairs = view.best_first()
+    few = len(pairs) <= _PAIRS
+    for first, second, pair in pairs:
+        if not few and first != pairs[0][0]:
+            continue
         text, _ = _cell(view, pair.difference, True)
         counts = f"{pair.wins} / {pair.ties} / {pair.losses}"
         told = "yes" if pair.distinguishable else "no"

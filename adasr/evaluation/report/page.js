@@ -124,6 +124,7 @@ function startScores() {
     const cell = make("th", undefined, { scope: "col", "aria-sort": "none" });
     cell.append(make("button", text, { type: "button" }));
     if (i > 2) cell.dataset.first = "down";
+    else cell.className = "text";
     cell.addEventListener("click", (event) => {
       if (!event.target.closest("button")) return;
       order = { column: i, down: turn(cell) };
@@ -183,7 +184,7 @@ function showVersions() {
   for (const side of ["left", "right"]) { fill($(side), names); $(side).value = view[side]; }
   const source = (side) => picture.versions.find((v) => key(v) === view[side]);
   for (const [id, side] of [["over", "left"], ["under", "right"]]) {
-    $(id).src = source(side).src;
+    $(id).src = data.sources[source(side).image];
     $(id).alt = `${picture.name}, ${source(side).label}`;
     $(id).classList.toggle("crisp", source(side).kind === "lq");
     $(`tag-${side}`).textContent = source(side).label;
@@ -193,7 +194,7 @@ function showVersions() {
     const button = make("button", undefined, { type: "button", class: "version", "aria-pressed": [view.left, view.right].includes(key(version)) });
     const box = make("span", undefined, { class: "box" });
     box.style.aspectRatio = `${picture.width} / ${picture.height}`;
-    const image = make("img", undefined, { alt: "", src: version.src, draggable: "false" });
+    const image = make("img", undefined, { alt: "", src: data.sources[version.image], draggable: "false" });
     if (version.kind === "lq") image.className = "crisp";
     box.append(image);
     const text = make("span", version.label, { class: "text" });

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -17,7 +18,7 @@ from markupsafe import Markup
 from ..results import BICUBIC, Results
 from .blocks import metric_block
 from .markdown import METHOD
-from .pictures import Picture, embedded
+from .pictures import Embedded, Picture, embedded
 from .views import MISSING, MetricView
 
 _FAILURES = 500
@@ -39,7 +40,7 @@ def html_report(
         title: heading.
         ranking: best first, with ranks.
     """
-    shown, left_out = embedded(pictures, results.scale)
+    shown = embedded(pictures, results.scale)
     failures = [
         (e.model, e.dataset, name, problem)
         for e in results.evaluations
@@ -47,14 +48,15 @@ def html_report(
     ]
     script, style = (_file(name) for name in ("page.js", "page.css"))
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["breakable"] = breakable
     return environment.from_string(_file("page.html")).render(
         title=title,
         lead=_lead(results),
         ranking=ranking,
-        sections=_sections(bool(shown)),
+        sections=_sections(bool(shown.pictures)),
         metrics=[metric_block(results, view, i, ranking) for i, view in enumerate(views)],
-        pictures=bool(shown),
-        left_out=left_out,
+        pictures=bool(shown.pictures),
+        left_out=shown.left_out,
         failures=failures[:_FAILURES],
         failures_more=max(0, len(failures) - _FAILURES),
         method=METHOD,
@@ -67,6 +69,13 @@ def html_report(
         script_hash=Markup(f"sha256-{_sha256(script)}"),
         data=Markup(_data(views, shown)),
     )
+
+
+def breakable(name: object) -> Markup:
+    """A name that a narrow column may break after its signs, and anywhere once it is long."""
+    parts = re.split(r"(?<=[_\-./ ])", str(name))
+    pieces = [part[i : i + 14] for part in parts for i in range(0, len(part), 14)]
+    return Markup("<wbr>").join(pieces)
 
 
 def _file(name: str) -> str:
@@ -140,7 +149,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _data(views: Sequence[MetricView], pictures: Sequence[Mapping[str, Any]]) -> str:
+def _data(views: Sequence[MetricView], shown: Embedded) -> str:
     """The scores and pictures for the script, as JSON that can lie inside of HTML."""
     images = list(dict.fromkeys(image for view in views for image in view.table.images))
     recipes = list(dict.fromkeys(recipe for view in views for recipe in view.table.recipes))
@@ -154,7 +163,8 @@ def _data(views: Sequence[MetricView], pictures: Sequence[Mapping[str, Any]]) ->
         "recipes": recipes,
         "images": images,
         "scores": [[_flat(view, model, images, recipes) for model in models] for view in views],
-        "pictures": pictures,
+        "pictures": shown.pictures,
+        "sources": shown.images,
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,63 +39,68 @@ class Picture:
     sr: Mapping[str, np.ndarray]
 
 
-def embedded(
-    pictures: Sequence[Picture], scale: int, budget: int = BUDGET
-) -> tuple[list[dict[str, Any]], int]:
-    """The pictures for the page, as plain data, and how many did not fit.
+@dataclass(frozen=True)
+class Embedded:
+    """Pictures as the page takes them.
 
-    Every picture is cut to the same side, the largest that keeps all of them within ``budget``.
+    Attributes:
+        pictures: plain data; each version names its image by its place in ``images``.
+        images: data URIs, each of them once.
+        left_out: how many pictures did not fit.
+    """
+
+    pictures: list[dict[str, Any]]
+    images: list[str]
+    left_out: int
+
+
+def embedded(pictures: Sequence[Picture], scale: int, budget: int = BUDGET) -> Embedded:
+    """The pictures for the page.
+
+    Every picture is cut to the same side, the largest that keeps all of them within ``budget``;
+    where even the smallest does not, the last ones are left out.
 
     Args:
         pictures: in the order in which they are offered.
         scale: of the networks.
         budget: bytes of all images before they become text.
     """
-    if not pictures:
-        return [], 0
+    found = Embedded([], [], 0)
     for side in _SIDES:
-        if side > _SIDES[-1] and _guess(pictures, side, scale) > budget:
+        if pictures and side > _SIDES[-1] and _guess(pictures, side, scale) > budget:
             continue
-        shown = _encoded(pictures, side, scale, budget)
-        if len(shown) == len(pictures) or side == _SIDES[-1]:
-            return shown, len(pictures) - len(shown)
-    raise AssertionError("the smallest side was tried")
+        found = _encoded(pictures, side, scale, budget)
+        if not found.left_out:
+            break
+    return found
 
 
-def _encoded(
-    pictures: Sequence[Picture], side: int, scale: int, budget: int
-) -> list[dict[str, Any]]:
+def _encoded(pictures: Sequence[Picture], side: int, scale: int, budget: int) -> Embedded:
     """As many of the pictures, from the first, as fit."""
     shown: list[dict[str, Any]] = []
-    known: dict[bytes, str] = {}  # the GT of an image is the same under every recipe
+    known: dict[bytes, int] = {}  # the GT of an image is the same under every recipe
+    images: list[str] = []
     spent = 0
     places: dict[tuple[str, str], tuple[int, int]] = {}
     for picture in pictures:
         lq = picture.lq
         h, w = (min(size, max(1, side // scale)) for size in lq.shape[:2])
-        place = picture.dataset, picture.name
-        if place not in places:
+        key = picture.dataset, picture.name
+        if key not in places:
             whole = picture.gt if picture.gt is not None else _enlarged(lq, scale)
-            places[place] = _busiest(whole, h, w, scale)
-        top, left = places[place]
+            places[key] = _busiest(whole, h, w, scale)
+        top, left = places[key]
         top, left = min(top, lq.shape[0] - h), min(left, lq.shape[1] - w)
-        cut = slice(top, top + h), slice(left, left + w)
-        fine = tuple(slice(one.start * scale, one.stop * scale) for one in cut)
-        images = [("lq", "LQ", lq[cut])]
-        if BICUBIC not in picture.sr:
-            images.append(("bicubic", BICUBIC, _enlarged(lq, scale)[fine]))
-        images += [("sr", name, sr[fine]) for name, sr in picture.sr.items()]
-        if picture.gt is not None:
-            images.append(("gt", "GT", picture.gt[fine]))
         versions = []
-        for kind, label, image in images:
-            key = image.tobytes() + str(image.shape).encode()
-            if key not in known:
-                known[key] = _uri(image)
-                spent += len(known[key]) * 3 // 4
-            versions.append({"kind": kind, "label": label, "src": known[key]})
+        for kind, label, image in _versions(picture, scale, top, left, h, w):
+            pixels = image.tobytes() + str(image.shape).encode()
+            if pixels not in known:
+                known[pixels] = len(images)
+                images.append(_uri(image))
+                spent += len(images[-1]) * 3 // 4
+            versions.append({"kind": kind, "label": label, "image": known[pixels]})
         if spent > budget:
-            return shown
+            break
         shown.append(
             {
                 "dataset": picture.dataset,
@@ -109,7 +114,23 @@ def _encoded(
                 "versions": versions,
             }
         )
-    return shown
+    used = 1 + max((v["image"] for one in shown for v in one["versions"]), default=-1)
+    return Embedded(shown, images[:used], len(pictures) - len(shown))
+
+
+def _versions(
+    picture: Picture, scale: int, top: int, left: int, h: int, w: int
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Kind, label and crop: LQ, bicubic interpolation, the networks, GT."""
+    coarse = slice(top, top + h), slice(left, left + w)
+    fine = tuple(slice(one.start * scale, one.stop * scale) for one in coarse)
+    yield "lq", "LQ", np.ascontiguousarray(picture.lq[coarse])
+    if BICUBIC not in picture.sr:
+        yield "bicubic", BICUBIC, _enlarged(picture.lq, scale)[fine]
+    for name, sr in picture.sr.items():
+        yield "sr", name, sr[fine]
+    if picture.gt is not None:
+        yield "gt", "GT", picture.gt[fine]
 
 
 def _uri(image: np.ndarray) -> str:
@@ -124,13 +145,17 @@ def _enlarged(lq: np.ndarray, scale: int) -> np.ndarray:
     return np.asarray(Image.fromarray(lq).resize(size, Image.Resampling.BICUBIC))
 
 
-def _guess(pictures: Sequence[Picture], side: int, scale: int) -> int:
-    """A low guess of the bytes, so that hopeless sides are not even encoded."""
-    pixels = 0
-    for picture in pictures:
-        h, w = (min(size * scale, side) for size in picture.lq.shape[:2])
-        pixels += h * w * len(picture.sr)
-    return pixels
+def _guess(pictures: Sequence[Picture], side: int, scale: int) -> float:
+    """About how many bytes all pictures take, from one of them: encoding them all takes long."""
+    sample = _encoded([pictures[len(pictures) // 2]], side, scale, 1 << 60)
+    spent = sum(len(text) * 3 / 4 for text in sample.images)
+    held = _pixels(pictures[len(pictures) // 2], side, scale)
+    return spent / held * sum(_pixels(picture, side, scale) for picture in pictures)
+
+
+def _pixels(picture: Picture, side: int, scale: int) -> int:
+    h, w = (min(size * scale, side) for size in picture.lq.shape[:2])
+    return h * w * (len(picture.sr) + 1)
 
 
 def _busiest(gt: np.ndarray, h: int, w: int, scale: int) -> tuple[int, int]:

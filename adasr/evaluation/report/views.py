@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..aligned import ScoreTable, score_table
 from ..results import BICUBIC, Results
@@ -27,7 +27,7 @@ class MetricView:
         summaries: a line for each group, in the order of the results.
         comparisons: every two groups.
         tiers: groups from the best, those of one tier not told apart from its first.
-        datasets: the same summaries for each dataset alone, where there are several.
+        datasets: the same summaries for each dataset alone.
         table: all scores.
     """
 
@@ -83,6 +83,16 @@ class MetricView:
         one = self.pair(first, second) or self.pair(second, first)
         return one is not None and one.distinguishable
 
+    def best_first(self) -> list[tuple[str, str, Paired]]:
+        """Every comparison, the group with the better mean first."""
+        place = {name: i for i, name in enumerate(name for tier in self.tiers for name in tier)}
+        found = []
+        for (first, second), pair in self.comparisons.items():
+            if place.get(first, 0) > place.get(second, 0):
+                first, second, pair = second, first, _swapped(pair)
+            found.append((first, second, pair))
+        return sorted(found, key=lambda one: (place.get(one[0], 0), place.get(one[1], 0)))
+
     def number(self, value: float | None, signed: bool = False) -> str:
         """A score as text."""
         return number(value, self.digits, signed)
@@ -113,7 +123,12 @@ def metric_views(results: Results, confidence: float = CONFIDENCE) -> list[Metri
                 summaries,
                 comparisons,
                 ranks(summaries, comparisons),
-                {d: summarize(results, label, dataset=d, confidence=confidence) for d in held},
+                {
+                    d: summarize(results, label, dataset=d, confidence=confidence)
+                    if len(held) > 1
+                    else summaries
+                    for d in held
+                },
                 table,
             )
         )
@@ -149,6 +164,17 @@ def span(one: Interval | None, digits: int, signed: bool = False) -> str:
 def turned(one: Interval) -> Interval:
     """The interval of the negative."""
     return Interval(-one.mean, -one.high, -one.low, one.n, one.infinite, one.undefined)
+
+
+def _swapped(pair: Paired) -> Paired:
+    over_seeds = None if pair.over_seeds is None else turned(pair.over_seeds)
+    return replace(
+        pair,
+        difference=turned(pair.difference),
+        wins=pair.losses,
+        losses=pair.wins,
+        over_seeds=over_seeds,
+    )
 
 
 def best_of(values: Sequence[float | None], higher: bool) -> int | None:

@@ -10,7 +10,7 @@ _PARTS = (defocus, gaussian, jpeg2000, motion, poisson, resizing, salt_and_peppe
 
 for _names, _imitates in (
     (("motion7", "poisson60", "webp50"), "a phone's snapshot, sent (mild)"),
-    (("defocus2", "speckle15", "jpeg2000_20"), "a scanned slide (mild)"),
+    (("defocus2", "speckle15", "jpeg2000_28"), "a scanned slide (mild)"),
     (("motion15", "noise20", "jpeg50"), "the papers' chain with motion in place of blur (medium)"),
     (("blur2", "saltpepper2", "jpeg50"), "the papers' chain with impulses for noise (medium)"),
     (("shake15", "poisson25", "webp25"), "a snapshot at night (medium)"),
