@@ -14,14 +14,19 @@ from .many import ManyValues
 @app.command(cls=ManyValues)
 def ablate(
     opt: Annotated[
-        Path,
-        typer.Option("-opt", "--opt", help="ablation YAML, see options/ablation/"),
+        list[Path],
+        typer.Option(
+            "-opt",
+            "--opt",
+            metavar="FILE...",
+            help="ablation YAML, see options/ablation/; several: one after the other",
+        ),
     ],
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="trainings at once")] = 1,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", metavar="NAME", help="only this variant or run (with * and ?), several times"
+            "--only", metavar="NAME...", help="only these variants or runs (with * and ?)"
         ),
     ] = None,
     dry_run: Annotated[
@@ -47,16 +52,28 @@ def ablate(
     training or an image failed; 2 wrong options; 130 and 143 stopped.
     """
     from ..ablation.command import ablate as run
+    from ..ablation.plan import read_ablation
 
-    return run(
-        opt,
-        overrides or (),
-        base=base,
-        name=name,
-        jobs=jobs,
-        only=only or (),
-        fresh=fresh,
-        dry_run=dry_run,
-        report=report,
-        tell=typer.echo,
-    )
+    if name is not None and len(opt) > 1:
+        raise typer.BadParameter("names one study; give one file.", param_hint="--name")
+    if len(opt) > 1:  # all of them right before the first is trained
+        for file in opt:
+            read_ablation(file, overrides or (), base)
+    code = 0
+    for file in opt:
+        ended = run(
+            file,
+            overrides or (),
+            base=base,
+            name=name,
+            jobs=jobs,
+            only=only or (),
+            fresh=fresh,
+            dry_run=dry_run,
+            report=report,
+            tell=typer.echo,
+        )
+        code = max(code, ended)
+        if ended > 128:  # a signal means all of them
+            break
+    return code
