@@ -16,7 +16,7 @@ from .claims import claim
 from .compare import check_comparison, compare
 from .plan import Ablation, Run, of_variant, read_ablation
 from .progress import RunProgress
-from .state import Standing, State, is_done, standing
+from .state import Standing, State, standing
 from .train import Outcome, train_all
 
 Tell = Callable[[str], None]
@@ -82,9 +82,6 @@ def ablate(
 def _compare(ablation: Ablation, tell: Tell) -> int:
     if ablation.benchmark is None:
         return 0
-    if not any(map(is_done, ablation.runs)):
-        tell("no run is done, there is nothing to compare.")
-        return 1
     console = Console(highlight=False, soft_wrap=True)
     return compare(ablation, ablation.benchmark, tell, console)
 

@@ -26,7 +26,7 @@ from ..inference.interrupts import Interrupts
 from .options import BenchmarkOptions
 from .plan import Ablation, Run
 from .runs_table import runs_table
-from .state import is_done, weights_of
+from .state import State, standing, weights_of
 
 Tell = Callable[[str], None]
 
@@ -64,7 +64,13 @@ def compare(ablation: Ablation, wanted: BenchmarkOptions, tell: Tell, console: C
     Raises:
         AdasrError: nothing can be scored, or the disk is full.
     """
-    runs = [run for run in ablation.runs if is_done(run)]
+    states = {run.name: standing(run).state for run in ablation.runs}
+    if changed := [name for name, state in states.items() if state is State.CHANGED]:
+        tell(f"left out, since trained with other options: {', '.join(changed)}")
+    runs = [run for run in ablation.runs if states[run.name] is State.DONE]
+    if not runs:
+        tell("no run is done, there is nothing to compare.")
+        return 1
     out = ablation.root / "report"
     stop = threading.Event()
     with (
@@ -73,7 +79,7 @@ def compare(ablation: Ablation, wanted: BenchmarkOptions, tell: Tell, console: C
         ConsoleProgress(console) as progress,
         Interrupts(stop, _say_stopping) as interrupts,
     ):
-        write_text(out / "runs.md", runs_table(ablation))
+        write_text(out / "runs.md", runs_table(ablation, runs))
         outcome = benchmark(
             [_model(run, wanted) for run in runs],
             Sources(wanted.data),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..options import Options
 from ..options.yaml_text import dump
 from .plan import Ablation, Run
-from .state import finished, is_done
+from .state import finished
 
 
-def runs_table(ablation: Ablation) -> str:
-    """The runs as Markdown."""
+def runs_table(ablation: Ablation, done: Sequence[Run]) -> str:
+    """The runs as Markdown; ``done`` are those that are compared."""
+    names = {run.name for run in done}
     lines = [f"# {ablation.name}: the runs", ""]
     lines += [
         "| configuration | changes | seeds | iterations | pairs/iteration | training time a run |",
@@ -22,13 +23,13 @@ def runs_table(ablation: Ablation) -> str:
     places = set()
     for variant in ablation.variants:
         runs = [run for run in ablation.runs if run.variant.name == variant.name]
-        records = [finished(run) for run in runs if is_done(run)]
+        records = [finished(run) for run in runs if run.name in names]
         places |= {place for r in records if (place := r.get("device"))}
         seconds = [r["training_seconds"] for r in records if r.get("training_seconds")]
         cells = [
             variant.name,
             _changes(runs[0]),
-            _seeds(runs),
+            _seeds(runs, names),
             str(runs[0].options.train.total_iter),
             str(pairs_per_iteration(runs[0].options)),
             _minutes(seconds),
@@ -67,8 +68,10 @@ def _value(value: Any) -> str:
     return "none" if value is None else json.dumps(value, ensure_ascii=False).replace('"', "")
 
 
-def _seeds(runs: Sequence[Run]) -> str:
-    return ", ".join(f"{run.seed}" if is_done(run) else f"{run.seed} (not done)" for run in runs)
+def _seeds(runs: Sequence[Run], done: Collection[str]) -> str:
+    return ", ".join(
+        f"{run.seed}" if run.name in done else f"{run.seed} (not done)" for run in runs
+    )
 
 
 def _minutes(seconds: Sequence[float]) -> str:
