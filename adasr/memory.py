@@ -1,8 +1,10 @@
-"""How much main memory can still be had."""
+"""Main memory: how much can still be had, and what becomes of what was freed."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -11,10 +13,38 @@ CONTAINER = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 _UNKNOWN = 2 * 2**30  # where the system does not say
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_MOST = 2**31 - 1
+_kept = 0
+
 
 def free_memory() -> int:
     """Bytes that this process can still have: of the machine, or of its container or job."""
     return min(_system_bytes(), _container_bytes())
+
+
+def keep_freed_memory(most: int = _MOST) -> bool:
+    """Let glibc keep what large tensors leave behind for the next ones.
+
+    By itself it gives large blocks back to the system at once and asks for them again in the next
+    step, page by page: a quarter of the time of SRResNet. It is set for the whole process; what was
+    granted before is never taken back.
+
+    Args:
+        most: bytes that are kept.
+
+    Returns:
+        Whether there is a glibc to tell.
+    """
+    global _kept
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    most = min(max(most, _kept), _MOST)
+    mallopt = ctypes.CDLL(None).mallopt
+    if not (mallopt(_M_MMAP_THRESHOLD, most) and mallopt(_M_TRIM_THRESHOLD, most)):
+        return False
+    _kept = most
+    return True
 
 
 def _system_bytes() -> int:

@@ -23,6 +23,7 @@ from torch import nn
 
 import adasr
 from adasr.compat import import_basicsr
+from adasr.memory import keep_freed_memory
 
 SCALE = 4
 GOALS = {"auto": 2.7, "compile": 3.0, "fp32": 1.2, "memory": 0.65, "folder": 3.0, "psnr": 50.0}
@@ -58,8 +59,8 @@ def one_image(args: argparse.Namespace, weights: Path) -> None:
         ours["compile"] = upscaler(weights, args, compile=True)
     checks = compare(args.network, weights, args, ours)
     theirs = peer(args.network, weights, args)
-    works: dict[str, Callable[[], object]] = {"RealESRGANer": lambda: theirs(image)}
-    works |= {f"adasr {name}": lambda up=up: up(image) for name, up in ours.items()}
+    works = {"RealESRGANer": as_peer(lambda: theirs(image))}
+    works |= {f"adasr {name}": as_ours(lambda up=up: up(image)) for name, up in ours.items()}
     medians = common.alternate(works, args.rounds, args.device, warm_up=1)
     ratios = {name: medians["RealESRGANer"] / medians[f"adasr {name}"] for name in ours}
     best = "compile" if args.compile else "auto"
@@ -145,8 +146,8 @@ def small_images(args: argparse.Namespace, weights: Path, folder: Path) -> None:
             cv2.imwrite(str(folder / "peer" / path.name), larger)
 
     works = {
-        "loop of RealESRGANer": loop,
-        "adasr folder": lambda: upscale_folder(up, source, folder / "ours"),
+        "loop of RealESRGANer": as_peer(loop),
+        "adasr folder": as_ours(lambda: upscale_folder(up, source, folder / "ours")),
     }
     medians = common.alternate(works, args.rounds, args.device, warm_up=1)
     errors = [
@@ -159,6 +160,16 @@ def small_images(args: argparse.Namespace, weights: Path, folder: Path) -> None:
     ratio = medians["loop of RealESRGANer"] / medians["adasr folder"]
     more = {"network": args.network, "images": args.folder, "psnr_db": psnr}
     common.report(medians, ratio, GOALS["folder"], args, **more)
+
+
+def as_ours(work: Callable[[], object]) -> Callable[[], object]:
+    """``work`` with the memory that an ``Upscaler`` on a CPU has the process keep."""
+    return lambda: (keep_freed_memory(), work())
+
+
+def as_peer(work: Callable[[], object]) -> Callable[[], object]:
+    """``work`` with glibc as it is by itself."""
+    return lambda: (common.release_freed_memory(), work())
 
 
 def upscaler(

@@ -15,9 +15,7 @@ it (``--shared-memory``).
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -32,14 +30,15 @@ import yaml
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from blend import check_blend
-from common import parser, report
+from common import parser, release_freed_memory, report
 from memory import family_mib, peak_mib
 from released_training import ReleasedTraining
 from torch.nn import functional as F
 
 from adasr.data.samples import write_samples
+from adasr.memory import keep_freed_memory
 from adasr.options import load_options
-from adasr.training.backends import keep_freed_memory, set_backends
+from adasr.training.backends import set_backends
 from adasr.training.log import TrainingLog
 from adasr.training.precision import resolve_precision
 from adasr.training.run import make_trainer
@@ -203,14 +202,6 @@ def take_turns(
                 if number and i >= skip:
                     seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(found) for name, found in seconds.items()}
-
-
-def release_freed_memory() -> None:
-    """The state in which glibc is by itself after a block of 32 MiB has been freed."""
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
-        mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD
 
 
 def peak_of(name: str, args: argparse.Namespace) -> dict[str, float]:

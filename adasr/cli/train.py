@@ -33,13 +33,14 @@ def train(
 ) -> int:
     """Train a network as an option YAML says."""
     from ..training.cache import build_cache, wants_cache
-    from ..training.processes import launched_sharding
+    from ..training.processes import launched_sharding, leave_group
     from ..training.run import run_training
 
     launched_sharding()  # refuses what cannot be done, before anything is read
     options = read_options(opt, overrides)
     notes = build_cache(options) if wants_cache(options) else []
     result = run_training(options, auto_resume, notes=notes)
+    leave_group()
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 

@@ -172,6 +172,8 @@ def seed_means(values: Scores) -> list[float]:
     """The mean of each seed: over recipes, of the means over images."""
     cube, _, _ = finite_part(as_cube(values))
     some = (~np.ma.getmaskarray(cube)).any((0, 1))
+    if not some.any():
+        return [math.nan] * len(cube)
     return [float(recipe_means(one[None, :, some]).mean()) for one in cube]
 
 
@@ -247,7 +249,7 @@ def draw_seeds(n: int, draws: int, seed: int) -> np.ndarray:
     return _multinomial(n, max(1, n - 1), draws, seed)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _multinomial(n: int, count: int, draws: int, seed: int) -> np.ndarray:
     if n == 1:
         return np.ones((draws, 1))

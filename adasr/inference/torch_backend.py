@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import AdasrError
+from ..memory import free_memory, keep_freed_memory
 from ..weights import load_network, network_scale
 from ..weights.build import evaluation_mode, input_channels
 from .backend import check_output, is_finite
@@ -20,12 +21,14 @@ from .memory import available_bytes, bytes_per_pixel
 from .tiles import padded
 
 _PROBE_SIDE = 32
+_KEPT = 256 * 2**20  # bytes; the tensors of a tile of 256 x 256 fit
 
 
 class TorchBackend:
     """A network of torch; see ``backend.Backend``.
 
-    Images go in as channels last, which convolutions on CPUs and on tensor cores are made for.
+    Images go in as channels last, which convolutions on CPUs and on tensor cores are made for. On a
+    CPU the process keeps up to 256 MiB of freed memory (``memory.keep_freed_memory``).
 
     Args:
         model: a weights file, or a network; a network stays where it is unless ``device`` says
@@ -56,6 +59,8 @@ class TorchBackend:
         else:
             self.device = choose_device(device)
             self.net = load_network(model, self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory(min(_KEPT, free_memory() // 8))
         self.precision = choose_precision(precision, self.device)
         self.upscale = network_scale(self.net)
         self.channels = input_channels(self.net)

@@ -85,5 +85,6 @@ def _load_niqe() -> tuple[Any, str]:
     except Exception as error:  # whatever another package raises
         raise UnavailableError(
             f"NIQE is unavailable: BasicSR computes it and cannot be imported ({error}). Install "
-            "it with pip install basicsr==1.4.2 (Python below 3.13), or leave the metric out."
+            "it with pip install basicsr==1.4.2 (Python below 3.13), take pyiqa's implementation "
+            "({type: pyiqa, name: niqe}), or leave the metric out."
         ) from None

@@ -36,6 +36,12 @@ def lost_process(error: BaseException) -> bool:
     return isinstance(error, distributed.DistError) or bool(_LOST.search(str(error)))
 
 
+def leave_group() -> None:
+    """Part from the other processes at the end; torch warns of processes that do not."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def launched_sharding() -> Sharding | None:
     """How ``accelerate launch`` was told to shard the network; None where it was not.
 

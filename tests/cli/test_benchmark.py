@@ -140,7 +140,7 @@ def test_what_was_scored_is_not_scored_again(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from adasr.evaluation.benchmark import run as module
+    from adasr.evaluation.benchmark import scorer as module
 
     seen: list[tuple[str, int]] = []
     evaluate = module.evaluate
@@ -236,6 +236,7 @@ def test_broken_networks_and_exact_ones_are_not_averaged_away(
     by_model = {e["model"]: e["means"]["psnr"]["mean"] for e in data["evaluations"]}
     assert by_model == {"bicubic": "inf", "huge": "nan"}
     assert "not finite" in capsys.readouterr().out
+    assert run("-m", huge, "-r", "clean", data=flat) == 1  # nothing is scored, but it is not well
 
 
 def test_pairs_of_folders(
@@ -372,7 +373,8 @@ def test_a_run_that_is_stopped_goes_on(
 ) -> None:
     command = [
         sys.executable, "-m", "adasr", "benchmark", "-m", weights("net"), "--data", str(images),
-        "-r", "standard", "motion-blur", "--metrics", "ssim", "-o", str(tmp_path / "out"), "--pictures", "0",
+        "-r", "standard", "motion-blur", "--metrics", "ssim", "-o", str(tmp_path / "out"),
+        "--pictures", "0",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(

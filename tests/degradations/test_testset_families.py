@@ -1,8 +1,11 @@
-"""Held-out test degradations do what their names say, measured with libraries that we did not write."""
+"""Held-out test degradations do what their names say, by the measure of other libraries."""
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,11 +18,12 @@ import skimage.metrics
 import skimage.util
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from adasr.degradations.families import FAMILIES
 from adasr.degradations.testset import GROUPS, RECIPES, degrade, expand_recipes
 from adasr.degradations.testset.filtering import filter_exactly
-from adasr.degradations.testset.recipe import Bicubic, Recipe, mix
+from adasr.degradations.testset.recipe import Bicubic, mix, random_stream
 from adasr.errors import OptionError
 
 
@@ -33,13 +37,11 @@ def _gray(level: int, side: int = 512) -> np.ndarray:
 
 
 def _response(recipe: str, side: int = 63, name: str = "x") -> np.ndarray:
-    """What a recipe's blur makes of a point, as shares; summed up from many weak copies."""
+    """What a recipe's blur makes of a point, as shares."""
     blur = RECIPES[recipe].blur
     assert blur is not None
     image = np.zeros((side, side, 3), np.uint8)
     image[side // 2, side // 2] = 255
-    from adasr.degradations.testset.recipe import random_stream
-
     found = blur(image, random_stream(f"{recipe}/{name}/blur"))
     return found[..., 0] / 255
 
@@ -183,11 +185,7 @@ def test_jpeg2000_keeps_smooth_images(shape, decibels):
 
 def test_webp_is_what_another_libwebp_decodes(photo):
     """OpenCV has a libwebp of its own; the two agree on colours but for their enlargement."""
-    from PIL import Image
-
     clean = degrade(photo, "clean", 2, "x")
-    import io
-
     file = io.BytesIO()
     Image.fromarray(clean).save(file, "WEBP", quality=50, method=4)
     theirs = cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -225,7 +223,7 @@ def test_strengths_rise(photo, group):
         skimage.metrics.peak_signal_noise_ratio(clean, degrade(photo, name, 2, "x"))
         for name in members
     ]
-    assert all(weak > strong + 0.5 for weak, strong in zip(psnr, psnr[1:], strict=False)), psnr
+    assert all(weak > strong + 0.5 for weak, strong in itertools.pairwise(psnr)), psnr
 
 
 @pytest.mark.parametrize("scale", [1, 3])
@@ -307,4 +305,17 @@ def test_a_recipe_says_on_which_libraries_its_pixels_hang():
     assert "libwebp (pillow)" in RECIPES["motion7_poisson60_webp50"].libraries
     assert "openjpeg (pillow)" in RECIPES["jpeg2000_28"].libraries
     assert RECIPES["nearest"].libraries == ()
-    assert isinstance(RECIPES["nearest"], Recipe)
+
+
+def test_the_documentation_lists_every_recipe_as_it_is():
+    rows = {}
+    text = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].startswith("`"):
+            rows[cells[0].strip("`")] = cells[1:]
+    assert set(rows) == set(RECIPES)
+    for name, recipe in RECIPES.items():
+        families = ", ".join(recipe.families) or "-"
+        told = [families, recipe.strength or "-", recipe.imitates, recipe.source]
+        assert rows[name] == told

@@ -1,4 +1,4 @@
-"""The LQ pixels of every recipe on Set5, Set14 and a picture of scikit-image are those written down.
+"""Every recipe gives the pixels written down, on Set5, Set14 and a picture of scikit-image.
 
 ``python tests/degradations/test_testset_hashes.py FOLDER_OF_SETS`` writes the file anew: for a new
 recipe, or one whose ``version`` was counted up.
@@ -7,6 +7,8 @@ recipe, or one whose ``version`` was counted up.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,20 @@ def test_a_difference_is_told_with_the_versions_that_differ(written):
     other = {**found, "images": {"b": found["images"]["astronaut"]}}
     assert compare_manifests(found, other) == {"astronaut": "is only here", "b": "is only there"}
     assert compare_manifests(found, {**found, "scale": 2}) == {"scale": "None here, 2 there"}
+
+
+@pytest.mark.slow
+def test_a_machine_without_vector_instructions_gets_the_same():
+    """NumPy, OpenCV, PyTorch and libjpeg-turbo compute as on a processor of 2005."""
+    plain = {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL",
+        "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,AVX,FP16,SSE4.2,SSE4.1",
+        "ATEN_CPU_CAPABILITY": "default",
+        "JSIMD_FORCENONE": "1",
+    }
+    tests = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "bundled"]
+    done = subprocess.run(tests, env={**os.environ, **plain}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_recipe_is_written_down(written):

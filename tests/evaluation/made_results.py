@@ -28,6 +28,7 @@ def made_results(
     recipes: list[RecipeInfo] | None = None,
     seeds: int = 1,
     noise: float = 0.2,
+    spread: float | None = None,
 ) -> Results:
     """Bicubic interpolation and networks that gain so many dB over it, half of it when unseen.
 
@@ -36,8 +37,10 @@ def made_results(
         images: dataset to its number of images.
         recipes: the test degradations.
         seeds: networks in each group.
-        noise: spread of the gains over images and seeds.
+        noise: spread of the gains over images.
+        spread: of the gains over networks; by default as over images.
     """
+    spread = noise if spread is None else spread
     recipes = RECIPES if recipes is None else recipes
     images = {"Set5": 5, "Set14": 14} if images is None else images
     networks = [Model(BICUBIC, BICUBIC)]
@@ -71,7 +74,16 @@ def made_results(
         for name, count in images.items()
     ]
     evaluations = [
-        _evaluation(k, model.name, gains[model.name], number, dataset, recipes, noise)
+        _evaluation(
+            k,
+            model.name,
+            gains[model.name],
+            number,
+            dataset,
+            recipes,
+            noise,
+            noise if spread is None else spread,
+        )
         for k, model in enumerate(networks)
         for number, dataset in enumerate(datasets)
     ]
@@ -93,11 +105,12 @@ def _evaluation(
     dataset: DatasetInfo,
     recipes: list[RecipeInfo],
     noise: float,
+    spread: float,
 ) -> Evaluation:
     common = np.random.default_rng(number)  # the same images for every model
     own = np.random.default_rng(1000 + k)
     level = 27 + 2.5 * common.normal(size=len(dataset.images))
-    shift = 0.0 if model == BICUBIC else noise * own.normal()
+    shift = 0.0 if model == BICUBIC else spread * own.normal()
     scores = []
     for i, image in enumerate(dataset.images):
         for j, recipe in enumerate(recipes):

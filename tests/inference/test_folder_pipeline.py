@@ -19,7 +19,7 @@ from torch import nn
 
 from adasr.inference import Upscaler, upscale_folder
 from adasr.inference.folder.budget import Budget
-from adasr.inference.folder.pipeline import Ended, OnTile, Pipeline, Started
+from adasr.inference.folder.pipeline import Ended, Event, OnTile, Pipeline, Started
 from adasr.inference.folder.plan import Job
 from adasr.inference.folder.shard import Shard
 
@@ -90,6 +90,10 @@ class Sleeper:
         return job.output
 
 
+def ignore(event: Event) -> None:
+    pass
+
+
 def jobs(names: Sequence[str]) -> list[Job]:
     return [Job(Path(name), Path(f"out/{n}.png")) for n, name in enumerate(names)]
 
@@ -97,7 +101,8 @@ def jobs(names: Sequence[str]) -> list[Job]:
 def test_everything_comes_through_once_and_in_order() -> None:
     names = ["a", "bad", "there", *"bcdefg", "bad", "h"]
     work = Sleeper(seconds=0.005)
-    events = list(Pipeline(jobs(names), work, 100, threading.Event()).events())
+    events: list[Event] = []
+    Pipeline(jobs(names), work, 100, threading.Event()).run(events.append)
     ended = [event for event in events if isinstance(event, Ended)]
     assert [event.number for event in ended] == list(range(len(names)))
     for event, name in zip(ended, names, strict=True):
@@ -109,10 +114,10 @@ def test_everything_comes_through_once_and_in_order() -> None:
 
 def test_no_more_is_in_memory_than_there_is_room_for() -> None:
     work = Sleeper(size=10, seconds=0.002)
-    list(Pipeline(jobs(["x"] * 40), work, 30, threading.Event()).events())
+    Pipeline(jobs(["x"] * 40), work, 30, threading.Event()).run(ignore)
     assert 2 <= work.most <= 3
     larger_than_all = Sleeper(size=1000, seconds=0.002)
-    list(Pipeline(jobs(["x"] * 5), larger_than_all, 30, threading.Event()).events())
+    Pipeline(jobs(["x"] * 5), larger_than_all, 30, threading.Event()).run(ignore)
     assert larger_than_all.most == 1
 
 
@@ -122,7 +127,7 @@ def test_a_fault_of_ours_is_told_and_leaves_nobody_waiting() -> None:
             raise KeyError("ours")
 
     with pytest.raises(KeyError, match="ours"):
-        list(Pipeline(jobs(["x"] * 200), Faulty(), 30, threading.Event()).events())
+        Pipeline(jobs(["x"] * 200), Faulty(), 30, threading.Event()).run(ignore)
     assert threading.active_count() < 5
 
 

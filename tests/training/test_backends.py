@@ -9,7 +9,8 @@ import sys
 import pytest
 import torch
 
-from adasr.training.backends import keep_freed_memory, set_backends
+from adasr.memory import keep_freed_memory
+from adasr.training.backends import set_backends
 
 
 def _switches() -> tuple[object, ...]:
@@ -48,7 +49,7 @@ def test_fast_or_reproducible_on_a_gpu(deterministic):
 
 _LARGE = """
 import resource, torch
-from adasr.training.backends import keep_freed_memory
+from adasr.memory import keep_freed_memory
 keep = {keep}
 assert not keep or keep_freed_memory()
 x = torch.zeros(12 << 20)

@@ -2,7 +2,8 @@
 
 from .benchmark import run_benchmark
 from .models import ModelFile
-from .run import Settings
+from .plan import Settings
+from .scorer import Progress
 from .sets import Sources
 
-__all__ = ["ModelFile", "Settings", "Sources", "run_benchmark"]
+__all__ = ["ModelFile", "Progress", "Settings", "Sources", "run_benchmark"]

@@ -6,7 +6,7 @@ import datetime
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,6 +56,7 @@ def about_run(
     complete: bool,
     taken_over: int,
     missing: Mapping[str, str],
+    presumed: Sequence[str],
 ) -> dict[str, Any]:
     """``Results.about``, ready for JSON."""
     return {
@@ -68,6 +69,7 @@ def about_run(
         "complete": complete,
         "taken over": taken_over,
         "unavailable": dict(missing),
+        "presumed of trainings that do not say": list(presumed),
         "versions": versions(),
     }
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ..report import Picture, write_report
 from ..results import Results
-from .files import write_files
+from .files import locked, write_files
 from .models import ModelFile
 from .pictures import candidates, choose, make_pictures
-from .run import Outcome, Progress, Settings, locked, score
+from .plan import Settings, make_plan
+from .run import Outcome, score
+from .scorer import Progress
 from .sets import Sources
 
 
@@ -95,8 +97,9 @@ def benchmark(
     stop: threading.Event,
 ) -> Outcome:
     """As ``run_benchmark``; tells also of a run that ended early."""
+    plan = make_plan(models, sources, recipes, metrics, settings, tell)
     with locked(out):
-        outcome = score(models, sources, recipes, metrics, out, settings, tell, progress, stop)
+        outcome = score(plan, out, tell, progress, stop)
         results = outcome.results
         if results.evaluations:
             write_files(results, out)
@@ -111,14 +114,13 @@ def _pictures(
     return make_pictures(
         choose(candidates(outcome.results, outcome.sets), count),
         outcome.sets,
-        outcome.contestants,
-        outcome.results.scale,
-        outcome.device,
+        outcome.plan.contestants,
+        outcome.plan.scale,
+        outcome.plan.device,
         settings.precision,
         stop,
     )
 
 
 def _title(results: Results) -> str:
-    names = ", ".join(dataset.name for dataset in results.datasets)
-    return names if results.about["complete"] else f"{names} (not complete: stopped early)"
+    return ", ".join(dataset.name for dataset in results.datasets)

@@ -17,8 +17,9 @@ from ..headlines import headline_table
 from ..tables import rich_table
 from .benchmark import benchmark
 from .models import ModelFile
+from .plan import Settings
 from .progress import ConsoleProgress
-from .run import Outcome, Settings
+from .run import Outcome
 from .sets import Sources
 
 _MOST_LINES = 20
@@ -73,7 +74,7 @@ def run_command(
     if outcome.stopped:
         print("stopped: what was scored is kept. The same command goes on.", file=sys.stderr)
         return interrupts.exit_code or 1
-    asked = metrics is not None and outcome.scoring.missing
+    asked = metrics is not None and outcome.plan.scoring.missing
     return 1 if asked or any(e.failures for e in outcome.results.evaluations) else 0
 
 

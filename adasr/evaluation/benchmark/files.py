@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
 
 from ...errors import FileError
 from ...files import remove_leftovers, write_text
@@ -28,3 +32,21 @@ def write_files(results: Results, folder: Path) -> list[Path]:
             error.filename or folder, f"cannot be written ({error.strerror})", hint
         ) from None
     return [folder / RESULTS, folder / SCORES]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder for this process alone.
+
+    Raises:
+        FileError: another one works in it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        hint = "Wait for it, or give another folder with -o."
+        raise FileError(folder, "is being written to by another benchmark", hint) from None
+    except FileExistsError:
+        raise FileError(folder, "is a file", "Give a folder with -o.") from None

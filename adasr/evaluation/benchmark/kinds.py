@@ -32,8 +32,7 @@ def describe_recipes(
     families_of: Callable[[str], tuple[str, ...]],
     models: Sequence[Model],
     presumed: tuple[str, ...],
-    has_unpaired: bool,
-    has_own_pairs: bool,
+    has_files: bool,
     tell: Callable[[str], None],
 ) -> list[RecipeInfo]:
     """The recipes of a benchmark, each with its kind.
@@ -43,8 +42,7 @@ def describe_recipes(
         families_of: what a recipe is made of.
         models: the networks.
         presumed: what networks are taken to be trained on whose files don't say.
-        has_unpaired: whether there are real images, whose recipe is "".
-        has_own_pairs: whether there are pairs that came as files, whose recipe is "" too.
+        has_files: whether there are images that nothing degrades here, whose recipe is "".
         tell: takes lines for a person.
     """
     learned = [model for model in models if model.name != BICUBIC]
@@ -59,6 +57,6 @@ def describe_recipes(
     for name in recipes:
         families = families_of(name)
         found.append(RecipeInfo(name, families, kind_of(families, used)))
-    if has_unpaired or has_own_pairs:
+    if has_files:
         found.append(RecipeInfo("", (), "real"))
     return found

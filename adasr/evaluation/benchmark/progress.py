@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from .run import Progress
+from .scorer import Progress
 
 _EVERY = 60.0  # seconds between two lines
 

@@ -96,19 +96,19 @@ def make_metric(label: str, crop_border: int) -> Metric:
         known = [*METRIC_REGISTRY.names(), *_SHORT]
         raise OptionError(f"unknown metric '{name}'.", ("--metrics",), did_you_mean(name, known))
     options = {**_SHORT.get(name, {"type": name}), **_options(label, rest)}
-    kind = METRIC_REGISTRY.get(options["type"])
-    if getattr(kind, "needs_gt", True) and "crop_border" in METRIC_REGISTRY.options(
-        options["type"]
-    ):
-        options.setdefault("crop_border", crop_border)
     try:
-        return METRIC_REGISTRY.build(options)
+        metric: Metric = METRIC_REGISTRY.build(options)
     except OptionError as error:
         raise error.under("--metrics", name) from None
+    if metric.needs_gt and "crop_border" not in options:
+        metric.crop_border = crop_border
+    return metric
 
 
 def _options(label: str, text: str) -> dict[str, Any]:
-    """``a=1,b=x`` with values as YAML has them."""
+    """``a=1,b=x`` with values as YAML has them; of ``pyiqa:x`` x is the name."""
+    if label.startswith("pyiqa:") and "=" not in text.partition(",")[0]:
+        text = f"name={text}"
     found = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from ...data.checking import Progress, map_files
 from ...data.images import read_rgb
 from ...data.paired_folder import PairedFolder
+from ...data.walking import image_names
 from ...errors import AdasrError, DatasetError, FileError, ImageReadError, OptionError
 from ..results import DatasetInfo
 from ..testsets import Testset, open_plain, open_testset
@@ -69,6 +71,7 @@ class Sources:
 
         Raises:
             OptionError: it is not so.
+            DatasetError: a folder is missing or holds no image.
         """
         if not (self.data or self.pairs or self.real):
             raise OptionError(
@@ -84,6 +87,8 @@ class Sources:
                 if place in seen:
                     raise OptionError(f"names {root} twice.", (option,), "Name it once.")
                 seen.add(place)
+        for root in [*self.data, *itertools.chain.from_iterable(self.pairs), *self.real]:
+            image_names(root.expanduser())
 
 
 def degraded(

@@ -146,6 +146,14 @@ def _kinds(results: Results, view: MetricView) -> Iterator[str]:
             f"{_names(mixed)}: part of some trainings and not of others, so in neither the seen "
             "nor the unseen average."
         )
+    silent = [m.name for m in results.models if m.file and m.trained_on is None]
+    if silent and view.table.of_kind("seen", "unseen"):
+        yield (
+            f"{_names(silent)}: the weights do not say what they were trained on, so what counts "
+            "as seen is presumed."
+        )
+    if results.about.get("complete") is False:
+        yield "This benchmark was stopped early: scores are missing."
     if not view.has_gains and len(results.models) and BICUBIC not in view.table.values:
         yield "Bicubic interpolation was not scored: there are no gains."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..results import Results
 from ..statistics import Interval, Summary
@@ -127,10 +127,23 @@ def _failures(results: Results) -> Iterator[str]:
         yield "".join(f"{escaped(line)}\n" for line in lines[:_FAILURES] + more)
 
 
+def restored_otherwise(results: Results) -> list[str]:
+    """Lines on images that a network did not restore as a whole: how, and how many."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for e in results.evaluations:
+        for note in e.notes.values():
+            counts[e.model, e.dataset, note] = counts.get((e.model, e.dataset, note), 0) + 1
+    return [
+        f"{model}, {dataset}: {count} images restored {note}"
+        for (model, dataset, note), count in counts.items()
+    ]
+
+
 def _protocol(results: Results, views: Sequence[MetricView]) -> Iterator[str]:
     yield "## How it was taken\n"
     lines = [f"{view.label}: {'; '.join(view.protocols)}" for view in views]
-    lines += [f"{key}: {value}" for key, value in results.about.items()]
+    lines += [f"{key}: {plain_text(value)}" for key, value in results.about.items() if value]
+    lines += restored_otherwise(results)
     yield "".join(f"- {escaped(line)}\n" for line in lines)
     yield "".join(f"- {line}\n" for line in METHOD)
     yield _table(_models(results))
@@ -168,6 +181,15 @@ METHOD = (
 )
 
 
+def plain_text(value: object) -> str:
+    """Whatever was noted of a run, as a line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain_text(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain_text(item) for item in value)
+    return str(value)
+
+
 def p_text(p: float) -> str:
     """``0.012``, ``< 0.001``, or – where it is not known."""
     if p != p:
@@ -201,6 +223,6 @@ def _table(lines: Iterator[list[str]]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown takes as it is, in a table too."""
-    for sign in ("\\", "|", "<", "`", "_"):
+    for sign in ("\\", "|", "<", "`"):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ").replace("\r", " ")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from ..results import BICUBIC, Results
 from .blocks import metric_block
-from .markdown import METHOD
+from .markdown import METHOD, plain_text, restored_otherwise
 from .pictures import Embedded, Picture, embedded
 from .views import MISSING, MetricView
 
@@ -62,7 +62,8 @@ def html_report(
         method=METHOD,
         models=_models(results),
         datasets=results.datasets,
-        about=[(key, _text(value)) for key, value in results.about.items()],
+        about=[(key, plain_text(value)) for key, value in results.about.items() if value],
+        notes=restored_otherwise(results),
         style=Markup(style),
         script=Markup(script),
         # The page may run this script and no other.
@@ -126,7 +127,7 @@ def _models(results: Results) -> list[dict[str, Any]]:
             "parameters": f"{one.parameters:,}" if one.parameters else MISSING,
             "size": one.parameters or "",
             "trained_on": _families(one.trained_on) if one.file else MISSING,
-            "training": _text(one.training) or MISSING,
+            "training": plain_text(one.training) or MISSING,
             "file": one.file or MISSING,
             "sha256": one.sha256,
         }
@@ -138,15 +139,6 @@ def _families(families: tuple[str, ...] | None) -> str:
     if families is None:
         return "unknown"
     return ", ".join(families) or "downscaling alone"
-
-
-def _text(value: object) -> str:
-    """Whatever was noted of a run, as a line."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value)
-    return str(value)
 
 
 def _data(views: Sequence[MetricView], shown: Embedded) -> str:

@@ -31,22 +31,23 @@ class Arrivals(Generic[T]):
             self._ready[number] = piece
             self._changed.notify_all()
 
-    def take(self, kind: Callable[[T], tuple[Hashable, int]]) -> list[T]:
-        """The next piece, with later ones of its kind that are ready; none when all are through.
+    def take(self, kind: Callable[[T], tuple[Hashable, int]]) -> list[T] | None:
+        """The next piece, with later ones of its kind that are ready.
 
-        Nothing is waited for but the next piece: where readers are ahead there are others, and
+        None after a tenth of a second in which it did not come; empty when all are through.
+        Nothing else is waited for: where readers are ahead there are others, and
         where they are not, waiting would make it slower.
 
         Args:
             kind: what pieces must have in common, and how many of it may come together.
         """
         with self._changed:
-            while self._next < self._total and self._next not in self._ready:
-                if self._stopping():
-                    return []
-                self._changed.wait(_POLL)
+            if self._next < self._total and self._next not in self._ready:
+                self._changed.wait_for(lambda: self._next in self._ready, _POLL)
             if self._next >= self._total or self._stopping():
                 return []
+            if self._next not in self._ready:
+                return None
             first = self._ready.pop(self._next)
             batch = [first]
             common, most = kind(first)

@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -101,7 +101,11 @@ class _Piece(Generic[In, Out]):
 
 
 class Pipeline(Generic[In, Out]):
-    """Threads that read, one that computes, threads that write.
+    """Threads that read and threads that write, around the caller's, which computes.
+
+    OpenMP's threads wait for work in a slow way where two threads of a process compute with more
+    of them than there are cores, even one after the other: a network loaded in one thread and run
+    in another took a fifth longer.
 
     Args:
         jobs: the images, in order.
@@ -127,46 +131,54 @@ class Pipeline(Generic[In, Out]):
         self._budget = Budget(room, _MOST_AT_A_TIME, stop.is_set)
         self._arrivals: Arrivals[_Piece[In, Out]] = Arrivals(len(jobs), stop.is_set)
         self._results: queue.SimpleQueue[_Piece[In, Out] | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Event | _Closed] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Ended | _Closed] = queue.SimpleQueue()
+        self._waiting: dict[int, Ended] = {}
+        self._following = self._open = 0
+        self._fault: BaseException | None = None  # of who was told of a tile
         self._order = threading.Lock()
         self._yielding = yielding
         self._next = 0
         self._count = threads or min(4, max(2, os.cpu_count() or 2))
 
-    def events(self) -> Generator[Event, None, None]:
-        """Run, and tell what happens; endings come in the order of ``jobs``.
+    def run(self, tell: Callable[[Event], None]) -> None:
+        """Run to the end, or until ``stop``.
 
-        Leaving the iterator early stops the run and waits for what is under way.
+        Args:
+            tell: is told in the caller's thread what happens, endings in the order of ``jobs``. An
+                exception of its own ends the run and leaves it.
         """
-        loops = [self._read] * self._count + [self._compute] + [self._write] * self._count
+        self._tell = tell
+        loops = [self._read] * self._count + [self._write] * self._count
         running = [threading.Thread(target=self._run, args=(loop,), daemon=True) for loop in loops]
+        self._open = len(running)
         for thread in running:
             thread.start()
         try:
-            yield from self._ordered(len(running))
+            self._compute()
+            while self._open:
+                self._handle(self._events.get())
+            for number in sorted(self._waiting):  # after a stop there are gaps
+                tell(self._waiting[number])
         finally:
             self.stop.set()
             for thread in running:
                 thread.join()
 
-    def _ordered(self, open_loops: int) -> Iterator[Event]:
-        waiting: dict[int, Ended] = {}
-        following = 0
-        while open_loops:
-            event = self._events.get()
-            if isinstance(event, _Closed):
-                open_loops -= 1
-                if event.error is not None:
-                    raise event.error
-            elif isinstance(event, Ended):
-                waiting[event.number] = event
-                while following in waiting:
-                    yield waiting.pop(following)
-                    following += 1
-            else:
-                yield event
-        # After a stop there are gaps.
-        yield from (waiting[number] for number in sorted(waiting))
+    def _handle_all(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._handle(self._events.get_nowait())
+
+    def _handle(self, event: Ended | _Closed) -> None:
+        if isinstance(event, _Closed):
+            self._open -= 1
+            if event.error is not None:
+                raise event.error
+            return
+        self._waiting[event.number] = event
+        while self._following in self._waiting:
+            self._tell(self._waiting.pop(self._following))
+            self._following += 1
 
     def _run(self, loop: Callable[[], None]) -> None:
         error: BaseException | None = None
@@ -206,16 +218,14 @@ class Pipeline(Generic[In, Out]):
 
     def _compute(self) -> None:
         try:
-            while batch := self._arrivals.take(self._kind):
-                for piece in batch:
-                    self._events.put(Started(piece.number))
-                self._compute_batch(batch)
-                for piece in batch:
-                    piece.content = None
-                    self._results.put(piece)
-                del batch, piece  # nothing of it is kept while the next is waited for
+            while (batch := self._arrivals.take(self._kind)) is None or batch:
+                if batch:
+                    self._compute_batch(batch)
+                    del batch  # nothing of it is kept while the next is waited for
+                self._handle_all()
         except _Stopped:
-            pass
+            if self._fault is not None:
+                raise self._fault from None
         finally:
             for _ in range(self._count):
                 self._results.put(None)
@@ -225,23 +235,24 @@ class Pipeline(Generic[In, Out]):
             return None, 1
         return self.work.kind(piece.content)
 
-    def _compute_batch(self, batch: Sequence[_Piece[In, Out]]) -> None:
-        if len(batch) > 1:
-            try:
-                results = self._results_of(batch)
-            except Exception:
-                pass  # one by one, to tell which it is
-            else:
-                for piece, result in zip(batch, results, strict=True):
-                    piece.result = result
-                return
+    def _compute_batch(self, batch: list[_Piece[In, Out]]) -> None:
         for piece in batch:
-            if piece.content is None or piece.error is not None:
-                continue
-            try:
-                [piece.result] = self._results_of([piece])
-            except Exception as error:
-                piece.error = error
+            self._tell(Started(piece.number))
+        results: list[Out] | None = None
+        if len(batch) > 1:
+            with contextlib.suppress(Exception):  # one by one then, to tell which it is
+                results = self._results_of(batch)
+        for number, piece in enumerate(batch):
+            if results is not None:
+                piece.result = results[number]
+            elif piece.content is not None and piece.error is None:
+                try:
+                    [piece.result] = self._results_of([piece])
+                except Exception as error:
+                    piece.error = error
+        for piece in batch:
+            piece.content = None
+            self._results.put(piece)
 
     def _results_of(self, batch: Sequence[_Piece[In, Out]]) -> list[Out]:
         jobs = [self.jobs[piece.number] for piece in batch]
@@ -251,7 +262,12 @@ class Pipeline(Generic[In, Out]):
     def _on_tile(self, done: int, total: int) -> None:
         if self.stop.is_set() and done < total:
             raise _Stopped
-        self._events.put(Tiled(done, total))
+        try:
+            self._tell(Tiled(done, total))
+            self._handle_all()
+        except BaseException as fault:  # not to be taken for a fault of the network
+            self._fault = fault
+            raise _Stopped from None
 
     def _write(self) -> None:
         self._yield_cores()

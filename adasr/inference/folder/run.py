@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import threading
@@ -16,7 +15,7 @@ from ...files import remove_leftovers
 from ...memory import free_memory
 from ..upscaler import Upscaler
 from .formats import read_suffix
-from .pipeline import Ended, Pipeline, Started, Tiled
+from .pipeline import Ended, Event, Pipeline, Started, Tiled
 from .plan import Plan, make_plan
 from .report import FolderReport, problem_with, write_failures
 from .shard import WHOLE, Shard
@@ -100,24 +99,25 @@ def upscale_folder(
     reached: set[int] = set()
     room = min(_MOST_ROOM, max(_LEAST_ROOM, free_memory() // 4))
     files = Files(skip_existing, max_pixels, strip_metadata, quality)
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Ended):
+            path = plan.jobs[event.number].source
+            if report.ended is not None and event.error is not None:
+                return  # it failed for the reason that ended the run
+            problem = _note(event, path, plan, report)
+            reached.add(event.number)
+            if report.ended is not None:
+                stop.set()
+            if on_done is not None:
+                on_done(path, problem)
+        elif isinstance(event, Started) and on_start is not None:
+            on_start(plan.jobs[event.number].source, event.number + 1, total)
+        elif isinstance(event, Tiled) and on_tile is not None:
+            on_tile(event.done, event.total)
+
     try:
-        events = _pipeline(upscaler, files, plan, room, stop).events()
-        with contextlib.closing(events):
-            for event in events:
-                if isinstance(event, Ended):
-                    path = plan.jobs[event.number].source
-                    if report.ended is not None and event.error is not None:
-                        continue  # it failed for the reason that ended the run
-                    problem = _note(event, path, plan, report)
-                    reached.add(event.number)
-                    if report.ended is not None:
-                        stop.set()
-                    if on_done is not None:
-                        on_done(path, problem)
-                elif isinstance(event, Started) and on_start is not None:
-                    on_start(plan.jobs[event.number].source, event.number + 1, total)
-                elif isinstance(event, Tiled) and on_tile is not None:
-                    on_tile(event.done, event.total)
+        _pipeline(upscaler, files, plan, room, stop).run(tell)
     finally:
         report.left = [job.source for n, job in enumerate(plan.jobs) if n not in reached]
         write_failures(report, target, shard)

@@ -20,7 +20,9 @@ from .formats import holding_suffix
 from .pipeline import OnTile
 from .plan import Job
 
-_BATCH_PIXELS = 256 * 256
+# Of a batch. On a CPU the features of more do not fit in its caches.
+_BATCH_PIXELS = {"cpu": 128 * 128}
+_OTHER_BATCH_PIXELS = 256 * 256
 _MOST_IN_BATCH = 32
 # An image and its result in memory at once take up to twice their size while they are encoded.
 _HUGE_SHARE = 4
@@ -111,6 +113,7 @@ class Enlarge:
     def __init__(self, upscaler: Upscaler, files: Files) -> None:
         self.upscaler, self.files, self.is_done = upscaler, files, files.is_done
         self._most_bytes = free_memory() // _HUGE_SHARE
+        self._batch_pixels = _BATCH_PIXELS.get(upscaler.device.type, _OTHER_BATCH_PIXELS)
 
     def size(self, job: Job) -> int:
         """Bytes of the image and of its result."""
@@ -127,7 +130,7 @@ class Enlarge:
         if isinstance(content, Huge):
             return None, 1
         pixels = content.pixels
-        most = min(_MOST_IN_BATCH, _BATCH_PIXELS // (pixels.shape[0] * pixels.shape[1]))
+        most = min(_MOST_IN_BATCH, self._batch_pixels // (pixels.shape[0] * pixels.shape[1]))
         return (pixels.shape, pixels.dtype), max(1, most)
 
     def compute(

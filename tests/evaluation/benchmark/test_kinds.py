@@ -34,9 +34,7 @@ def test_a_recipe_is_seen_where_every_training_had_all_of_it(
 def test_the_papers_eight_are_seen_by_real_esrgan_and_held_out_families_are_not() -> None:
     told: list[str] = []
     models = [Model("bicubic", "bicubic"), Model("net", "net")]
-    found = describe_recipes(
-        list(RECIPES), families_of, models, presumed(4), True, False, told.append
-    )
+    found = describe_recipes(list(RECIPES), families_of, models, presumed(4), True, told.append)
     kinds = {recipe.name: recipe.kind for recipe in found}
     assert all(kinds[name] == "seen" for name in GROUPS["standard"])
     assert all(kinds[name] == "unseen" for name in ("motion15", "defocus4", "saltpepper6", "webp5"))
@@ -50,7 +48,7 @@ def test_what_a_file_says_goes_before_what_is_presumed() -> None:
     told: list[str] = []
     models = [Model("bicubic", "bicubic"), Model("net", "net", trained_on=("motion blur",))]
     found = describe_recipes(
-        ["motion15", "jpeg50"], families_of, models, presumed(4), False, False, told.append
+        ["motion15", "jpeg50"], families_of, models, presumed(4), False, told.append
     )
     assert [recipe.kind for recipe in found] == ["seen", "unseen"]
     assert not told
