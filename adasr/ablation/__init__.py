@@ -1,1 +1,1 @@
-"""One option file, many trainings: grids of regularizers, weights, sites, schedules, seeds."""
+"""Ablation studies: many trainings from one file, each done once, compared in one report."""

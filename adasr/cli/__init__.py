@@ -4,7 +4,8 @@ A file for each group of commands; ``app.py`` is the command line that they join
 """
 
 # The order of the commands in the help.
-from . import train, evaluate, analyze, infer, app_page, weights, images, about  # noqa: F401, I001
+from . import train, ablate, evaluate, analyze  # noqa: F401, I001
+from . import infer, app_page, weights, images, about  # noqa: F401
 from .entry import main
 
 __all__ = ["main"]

@@ -53,14 +53,18 @@ def list_components(
 @app.command()
 def schema(
     target: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file")] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="of the YAMLs of 'adasr ablate' instead")
+    ] = False,
 ) -> None:
     """Print the JSON schema of option YAMLs, for editors."""
     import json
 
+    from ..ablation.schema import ablation_schema
     from ..files import write_text
     from ..options import json_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
+    text = json.dumps(ablation_schema() if ablation else json_schema(), indent=2) + "\n"
     if target is None:
         typer.echo(text, nl=False)
     else:

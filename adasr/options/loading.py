@@ -29,7 +29,19 @@ def load_options(path: str | Path, overrides: Sequence[str] = ()) -> Options:
     Raises:
         OptionsFileError: all that is wrong, one line each: place, key, what, remedy.
     """
-    mapping, source = read_source(path, overrides)
+    return make_options(*read_source(path, overrides))
+
+
+def make_options(mapping: dict[str, Any], source: Source) -> Options:
+    """The options in a mapping as a YAML file holds it, every one checked.
+
+    Args:
+        mapping: keys and values, in our words or those of another project.
+        source: knows their places, for messages.
+
+    Raises:
+        OptionsFileError: all that is wrong, one line each.
+    """
     found = native(mapping, source)
     # With the keys of the file, so before the source learns what ours are called in it.
     refused = [source.error(found.faults)] if found.faults else []

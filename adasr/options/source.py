@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,20 @@ def read_source(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[s
     Raises:
         OptionsFileError: no such file, no YAML, no mapping; an override that is none.
     """
+    mapping, source = read_mapping(path)
+    return overridden(mapping, source, [parse_override(text) for text in overrides])
+
+
+def read_mapping(path: str | Path, examples: str = "options/train/") -> tuple[dict, Source]:
+    """The mapping in a YAML file, and its source.
+
+    Args:
+        path: of the YAML.
+        examples: where a person finds such files.
+
+    Raises:
+        OptionsFileError: no such file, no YAML, no mapping.
+    """
     name, text = str(path), _read(Path(path))
     try:
         value, nodes = parse(text)
@@ -105,17 +120,27 @@ def read_source(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[s
         place = name if error.line is None else f"{name}:{error.line}"
         raise OptionsFileError([Fault(place, error)]) from None
     if value is None:
-        raise _file_error(name, "the file is empty.", "See options/train/ for examples.")
+        raise _file_error(name, "the file is empty.", f"See {examples} for examples.")
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else shown(value)
         hint = "A key is followed by a colon and a space: 'scale: 4'."
         raise _file_error(f"{name}:1", f"expected keys such as 'name:', got {kind}.", hint)
-    parsed = tuple(parse_override(text) for text in overrides)
     # Aliases share one object; a change to one of them must not show in the others.
-    mapping = _unshared(value)
-    for override in parsed:
-        _put(mapping, override)
-    return mapping, Source(name, nodes, parsed)
+    return _unshared(value), Source(name, nodes)
+
+
+def overridden(
+    mapping: Mapping[str, Any], source: Source, overrides: Iterable[Override]
+) -> tuple[dict[str, Any], Source]:
+    """A copy of ``mapping`` with ``overrides`` put over it in their order, and its source.
+
+    Raises:
+        OptionsFileError: an override that leads into what is no mapping or list.
+    """
+    changed, added = _unshared(mapping), tuple(overrides)
+    for override in added:
+        _put(changed, override)
+    return changed, dataclasses.replace(source, overrides=(*source.overrides, *added))
 
 
 def parse_override(text: str) -> Override:
@@ -162,7 +187,7 @@ def _refuse(override: Override, depth: int, message: str) -> None:
 
 
 def _unshared(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {k: _unshared(v) for k, v in value.items()}
     return [_unshared(v) for v in value] if isinstance(value, list) else value
 

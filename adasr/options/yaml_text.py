@@ -143,6 +143,12 @@ def line_of(node: yaml.Node | None, key: tuple[str | int, ...]) -> tuple[int | N
     return line, depth
 
 
+def node_of(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    """The node of the value that stands behind ``key`` of a mapping."""
+    entry = _entry(node, key)
+    return None if entry is None else entry[1]
+
+
 def _entry(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
     """The node that shows where ``part`` is (a key or an item), and the node of its value."""
     if isinstance(node, yaml.MappingNode):

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from adasr.losses.alignment import FeatureAlignment
 from adasr.registry import ARCH_REGISTRY
+from adasr.regularizers.tap import FeatureTap, find_site
 from adasr.weights import build_network
 
 TINY = {
@@ -164,3 +166,19 @@ def test_a_network_of_basicsr_gets_the_attributes_too(basicsr: None) -> None:
     assert (net.upscale, net.size_multiple) == (4, 1)
     assert net.default_sites == ("body.*.conv1", "conv_last:input")
     assert net.arch_options["type"] == "EDSR" and net.arch_options["num_feat"] == 64
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_features_of_two_degradations_can_be_aligned(name: str) -> None:
+    """Feature alignment trains every network, up to the feature and not beyond it."""
+    net = tiny(name).train()
+    side = 2 * net.size_multiple
+    lq = torch.rand(4, 3, side, side)
+    find_site(net, "last", lq[:1])  # the check at the start of a training
+    tap = FeatureTap(net, "last")
+    net(lq)
+    sum(FeatureAlignment()(tap.take()).values(), torch.zeros(())).backward()
+    first = next(p for p in net.parameters() if p.requires_grad)
+    assert first.grad is not None
+    assert first.grad.isfinite().all()
+    assert first.grad.abs().max() > 0
