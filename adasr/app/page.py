@@ -23,7 +23,11 @@ _OWN_SCALE = "the network's"
 _SCALES = (_OWN_SCALE, "1.5", "2", "3", "4", "6", "8")
 _TILES = ("auto", "128", "256", "512", "1024")
 _PROGRESS = gr.Progress()  # Gradio gives each call one of its own in its place
-CSS = ".gradio-container {max-width: 1200px !important; margin: 0 auto !important}"
+# With margins alone an empty page would be as narrow as its words.
+CSS = (
+    ".gradio-container {width: 100% !important; max-width: 1200px !important; "
+    "margin: 0 auto !important; box-sizing: border-box}"
+)
 
 
 def theme() -> gr.themes.Base:

@@ -51,10 +51,12 @@ def arrays_of_tensor(tensor: Tensor) -> list[np.ndarray]:
     """(C, H, W) or (N, C, H, W), uint8, uint16 or float in [0, 1], as N arrays (H, W, C).
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or nothing in it.
     """
     if tensor.ndim not in (3, 4):
         raise ValueError(f"expected (C, H, W) or (N, C, H, W), got {tuple(tensor.shape)}")
+    if 0 in tensor.shape:
+        raise ValueError(f"the tensor is empty: {tuple(tensor.shape)}")
     values = tensor.detach().cpu()
     values = values.float() if values.dtype == torch.bfloat16 else values
     images = values if values.ndim == 4 else values[None]

@@ -45,7 +45,8 @@ class Upscaler:
     Alpha is enlarged by bicubic interpolation, and colours under fully transparent pixels do not
     bleed into visible ones. Images that do not fit in memory are computed in tiles that overlap as
     far as the network looks (``tiler.Tiler`` tells how exact that is); ``stream`` takes images that
-    memory does not hold. Safe to call from several threads, which take turns at the network.
+    memory does not hold. Safe to call from several threads, which take turns at the network. As a
+    context manager it is closed at the end.
 
     Args:
         model: a weights file, a network, or a backend. A network stays where it is unless
@@ -156,6 +157,9 @@ class Upscaler:
         if isinstance(image, Tensor):
             larger = [self._array(part, on_tile) for part in arrays_of_tensor(image)]
             return tensor_of_arrays(larger, image)
+        if not isinstance(image, np.ndarray):  # None is what cv2.imread gives for a missing file
+            kind = type(image).__name__
+            raise ValueError(f"expected an array, a Pillow image, a tensor or a path, got {kind}")
         return self._array(image, on_tile)
 
     def batch(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:

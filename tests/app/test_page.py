@@ -132,6 +132,12 @@ def test_images_become_results_to_look_at_and_to_keep(
     assert outside == []
 
 
+def test_a_wide_window_is_used_from_the_beginning(browser: Any, address: str) -> None:
+    page, _ = visit(browser, address, viewport={"width": 1280, "height": 900})
+    files, slider = (page.locator(name).bounding_box() for name in ("#files", "#slider"))
+    assert slider["x"] > files["x"] + files["width"] and slider["width"] > 600
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, address: str) -> None:
     page, _ = visit(browser, address, viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

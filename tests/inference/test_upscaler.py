@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,6 +229,19 @@ def test_tiles_shrink_when_memory_runs_out() -> None:
 )
 def test_what_is_no_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ValueError):
+        Upscaler(Nearest())(image)
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        (None, "got NoneType"),
+        ([[1, 2], [3, 4]], "got list"),
+        (torch.zeros(0, 3, 4, 4), "the tensor is empty"),
+    ],
+)
+def test_what_is_no_way_to_give_an_image_is_said(image: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
         Upscaler(Nearest())(image)
 
 
