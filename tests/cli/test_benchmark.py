@@ -391,7 +391,7 @@ def test_a_run_that_is_stopped_goes_on(
     while process.poll() is None and (not journal.exists() or journal.stat().st_size < 3000):
         time.sleep(0.01)
     process.send_signal(number)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=600)
     if number == signal.SIGKILL:
         assert process.returncode == -number
     else:
