@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ def train(
     options = read_options(opt, overrides)
     notes = build_cache(options) if wants_cache(options) else []
     result = run_training(options, auto_resume, notes=notes)
-    leave_group()
+    atexit.register(leave_group)  # not now: whoever called may train again
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 

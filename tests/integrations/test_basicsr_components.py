@@ -15,6 +15,7 @@ from basicsr_project import ADAPTIVE, Project
 from torch import nn
 
 from adasr.errors import OptionError, UnavailableError, WeightsError
+from adasr.metrics import MetricError
 
 EDSR = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2}
 ARCHS: dict[str, tuple[dict[str, Any], int]] = {
@@ -264,7 +265,7 @@ def test_metrics_without_a_reference_need_none(integration: ModuleType) -> None:
     theirs = calculate_metric({"img": image}, {"type": "calculate_niqe", "crop_border": 4})
     ours = calculate_metric({"img": image}, {"type": "ada_niqe", "crop_border": 4})
     assert ours == pytest.approx(theirs, abs=1e-6)
-    with pytest.raises(TypeError):
+    with pytest.raises(MetricError, match="there is none"):
         calculate_metric({"img": image}, {"type": "ada_psnr"})
 
 
