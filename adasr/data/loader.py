@@ -10,6 +10,7 @@ import functools
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ..errors import AdasrError, OptionError
 
 _LAST_SECONDS = 20  # of a worker after SIGTERM
+_SIGNAL_SECONDS = 0.5  # until a signal that is on its way has come
 _ORDER, _ITEM = 0, 1  # two streams of random numbers under one seed
 
 
@@ -169,12 +171,22 @@ class _Loader(DataLoader[dict[str, Any]]):
 
 def _raising(batches: Iterator[dict[str, Any]], closing: torch.Tensor) -> Iterator[dict[str, Any]]:
     try:
-        for batch in batches:
+        for batch in _handed_over(batches):
             if "error" in batch:
                 raise batch["error"]
             yield batch
     finally:
         closing.fill_(1)
+
+
+def _handed_over(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from batches
+    except (EOFError, ConnectionError) as error:
+        # A worker has ended in the middle of a batch. Torch says so from a signal that is about to
+        # come, and that would otherwise interrupt whatever deals with this error.
+        time.sleep(_SIGNAL_SECONDS)
+        raise RuntimeError("DataLoader worker exited in the middle of a batch.") from error
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from adasr.cli import main
 from adasr.training.checkpoint import newest_state
@@ -45,6 +47,27 @@ def test_a_killed_worker_is_told_in_a_sentence(
     assert "process that loads images has ended (DataLoader worker" in message
     assert "--auto-resume" in message and "Traceback" not in message
     assert newest_state(tmp_path / "experiments" / "run" / "training_states", print)[1] is not None
+
+
+@pytest.mark.parametrize("error", [EOFError, ConnectionResetError])
+def test_a_worker_killed_in_the_middle_of_a_batch_is_told_likewise(
+    recipe: Recipe, own_images, capsys, monkeypatch, error
+):
+    """The main process, which is reading from it, meets the end of the pipe."""
+    ready = _MultiProcessingDataLoaderIter.__next__
+
+    def cut(self: Any) -> Any:
+        if self._rcvd_idx == 3:
+            raise error
+        return ready(self)
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "__next__", cut)
+    train = {"total_iter": 40, "precision": "fp32"}
+    file = recipe(datasets=train_set(own_images), train=train)
+    assert main(["train", "-opt", str(file)]) == 1
+    message = capsys.readouterr().err
+    assert "process that loads images has ended (DataLoader worker" in message
+    assert "Traceback" not in message
 
 
 def test_a_folder_lost_in_mid_run_leaves_the_checkpoint(
